@@ -1,0 +1,80 @@
+/* One row per endpoint, with everything that the dispatcher enforces before the handler runs. */
+#ifndef KADE_HTTP_ROUTE_H
+#define KADE_HTTP_ROUTE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "db/db.h"
+
+struct req;
+
+enum http_method {
+	HTTP_GET = 1,
+	HTTP_HEAD = 2,
+	HTTP_POST = 4,
+	HTTP_PUT = 8,
+	HTTP_PATCH = 16,
+	HTTP_DELETE = 32,
+	HTTP_OPTIONS = 64,
+	HTTP_OTHER = 128
+};
+/* The protocol family decides how errors look, which credentials count, and what a 401 carries. By path prefix for
+ * requests that match no row: /v2 → V2, /v1 → V1, /cnr → CNR, /api/v1 → API, else SITE. */
+enum proto { PROTO_SITE, PROTO_V2, PROTO_V1, PROTO_CNR, PROTO_API };
+/* Which credentials a row takes. */
+enum auth_mode {
+	AUTH_NONE,     /* no look at credentials at all */
+	AUTH_REGISTRY, /* Bearer registry token or Basic */
+	AUTH_BASIC,    /* Basic only: /v2/auth */
+	AUTH_API       /* Bearer OAuth token or session cookie */
+};
+enum perm {
+	PERM_NONE,       /* anybody */
+	PERM_CALLER,     /* a known caller */
+	PERM_TOKEN,      /* any valid credential, an anonymous registry token included: GET /v2/ */
+	PERM_REPO_READ,
+	PERM_REPO_WRITE, /* or may create it when it is absent: the handler makes it */
+	PERM_REPO_WRITE_EXISTING,
+	PERM_REPO_ADMIN,
+	PERM_SUPERUSER
+};
+enum rate_class { RATE_NONE, RATE_REGISTRY_READ, RATE_REGISTRY_WRITE, RATE_AUTH, RATE_API_READ, RATE_API_WRITE, RATE_CLASSES };
+enum tx { TX_NONE, TX_WRITE }; /* TX_WRITE: the dispatcher commits when the handler returns ERR_NONE, retries 40001 and 40P01 */
+enum route_flags {
+	ROUTE_WRITES = 1,    /* refused when the registry is read-only */
+	ROUTE_PUSH = 2,      /* refused under DISABLE_PUSHES */
+	ROUTE_BODY = 4,      /* the handler reads the body itself, after the permission */
+	ROUTE_TRANSFER = 8,  /* may take long: belongs to the transfer pool, no request deadline */
+	ROUTE_UPLOAD_ID = 16 /* the Authorizer also checks the upload's id */
+};
+
+struct route {
+	const char      *id;      /* operation id: metrics label, docs */
+	unsigned         methods; /* HTTP_* bits; HEAD is served by a GET row only if it lists it */
+	const char      *path;    /* "/v2/<repo:repository>/blobs/<ref:digest>" */
+	enum proto       proto;
+	enum auth_mode   auth;
+	enum perm        perm;
+	unsigned         scope;   /* SCOPE_* bits an OAuth token must hold one of; 0 = none asked */
+	enum rate_class  rate;
+	enum tx          tx;
+	unsigned         flags;
+	/* Facts and the handler's row in one statement; STMT_NONE = repo_facts alone for PERM_REPO_*, else no statement.
+	 * bind appends the arguments after the facts'. */
+	enum stmt        load;
+	enum err_kind  (*bind)(struct req *rq, struct db_args *a);
+	enum err_kind  (*run)(struct req *rq);
+	size_t           feature;     /* CONF_FLAG(feature_x): off = the path does not exist; 0 = always on */
+	size_t           mem_bytes;   /* arena limit; 0 = 512 KiB */
+	size_t           body_bytes;  /* largest body that req_body_all() takes; 0 = 1 MiB */
+	const char      *doc;
+};
+/* offsetof a bool of struct conf, plus one. */
+#define CONF_FLAG(member) (offsetof(struct conf, member) + 1)
+
+/* Converters in a path: <repo:x> one or more segments, as many as possible (the tail decides); <repopath:x> two or more;
+ * <ref:x> <name:x> one segment of any text; <int:x> digits. Captured text is percent-decoded. */
+#define ROUTE_CAPTURES 4
+#endif
