@@ -1,0 +1,76 @@
+-- Blobs: reached through the link of a repository only.
+-- One row for each placement; facts alone when there is no such blob here.
+-- name: blob_load
+-- args: facts, digest text, window_ms int8
+-- cols: facts, id int8?, size_bytes int8?, idle_since_ms int8?, location text?, key text?, now_ms int8
+-- rows: at least one
+SELECT f.*, b.id, b.size_bytes, b.idle_since_ms, b.location, b.key, kade_now_ms()
+FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
+  SELECT b.id, b.size_bytes, rb.idle_since_ms, l.name AS location, p.key
+  FROM blob b JOIN repository_blob rb ON rb.repository_id = f.repository_id AND rb.blob_id = b.id
+  JOIN placement p ON p.blob_id = b.id JOIN location l ON l.id = p.location_id
+  WHERE f.may_read AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)) b ON true;
+
+-- HEAD of an idle link by someone who may push: a push that relies on it has the whole window again.
+-- name: blob_renew
+-- args: repository_id int8, blob_id int8
+-- cols: none
+UPDATE repository_blob SET idle_since_ms = kade_now_ms() WHERE repository_id = $1 AND blob_id = $2 AND idle_since_ms IS NOT NULL;
+
+-- name: blob_delete_load
+-- args: facts, digest text, window_ms int8
+-- cols: facts, id int8?, in_use bool?
+-- rows: one
+SELECT f.*, b.id, b.in_use FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
+  SELECT b.id, EXISTS (SELECT 1 FROM manifest_blob mb JOIN manifest m ON m.id = mb.manifest_id
+      WHERE mb.repository_id = f.repository_id AND mb.blob_id = b.id AND NOT m.is_removed
+        AND (m.idle_since_ms > kade_now_ms() - $8 OR kade_manifest_held(m.id, $8))) AS in_use
+  FROM blob b JOIN repository_blob rb ON rb.repository_id = f.repository_id AND rb.blob_id = b.id
+  WHERE f.may_write AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)) b ON true;
+
+-- name: blob_mark_removed
+-- args: repository_id int8, blob_id int8
+-- cols: none
+UPDATE repository_blob SET is_removed = true WHERE repository_id = $1 AND blob_id = $2;
+
+-- A mount: the blob must be visible in a source that the caller may read. Source facts as for a read of it.
+-- name: blob_mount
+-- args: facts, digest text, window_ms int8, target_id int8
+-- cols: blob_id int8
+-- rows: at most one
+WITH b AS MATERIALIZED (
+  SELECT b.id FROM repo_facts($1, $2, $3, $4, $5, $6) f JOIN repository_blob rb ON rb.repository_id = f.repository_id
+  JOIN blob b ON b.id = rb.blob_id
+  WHERE f.may_read AND f.repository_kind = 1 AND b.digest = $7 AND NOT rb.is_removed
+    AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)
+  FOR KEY SHARE OF b)
+INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $9, b.id, kade_now_ms() FROM b
+ON CONFLICT (repository_id, blob_id) DO UPDATE
+SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false
+RETURNING blob_id;
+
+-- A mount without a source: any repository that the caller may read, the target's namespace first. At most 200 links are
+-- looked at, in id order, so that a popular layer costs no more than a rare one.
+-- name: blob_mount_anywhere
+-- args: digest text, window_ms int8, target_id int8, caller_id int8?, public_too bool, everything bool
+-- cols: blob_id int8
+-- rows: at most one
+WITH l AS MATERIALIZED (
+  (SELECT rb.blob_id, rb.repository_id FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id
+    JOIN repository s ON s.id = rb.repository_id JOIN repository t ON t.id = $3 AND t.namespace_id = s.namespace_id
+   WHERE b.digest = $1 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $2) LIMIT 100)
+  UNION ALL
+  (SELECT rb.blob_id, rb.repository_id FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id
+   WHERE b.digest = $1 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $2) LIMIT 200)),
+b AS MATERIALIZED (
+  SELECT l.blob_id FROM l JOIN repository r ON r.id = l.repository_id JOIN account n ON n.id = r.namespace_id
+  WHERE r.state <> 3 AND n.is_enabled AND (($5 AND r.is_public) OR $6 OR ($4::int8 IS NOT NULL AND (
+      r.namespace_id = $4
+      OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.repository_id = r.id AND p.account_id = $4)
+      OR EXISTS (SELECT 1 FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id AND p.repository_id = r.id WHERE m.account_id = $4)
+      OR EXISTS (SELECT 1 FROM team_member m JOIN team g ON g.id = m.team_id WHERE m.account_id = $4 AND g.organization_id = r.namespace_id AND g.role = 3))))
+  LIMIT 1)
+INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $3, b.blob_id, kade_now_ms() FROM b
+ON CONFLICT (repository_id, blob_id) DO UPDATE
+SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false
+RETURNING blob_id;

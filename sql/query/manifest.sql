@@ -1,0 +1,205 @@
+-- Manifests: reads with their audit row and pull delta, the push, deletion, referrers.
+-- set: manifest  id int8?, digest text?, media_type text?, bytes bytea?
+
+-- A pull by tag. $8 audit kind (NULL: count nothing), $9 metadata without its closing brace, $10 address, $11 pull statistics,
+-- $12 the partition is missing, $13 synchronous_commit of this statement. `expired`: no live tag, but one of the past.
+-- name: manifest_by_tag_load
+-- args: facts, tag text, audit_kind int2?, metadata text?, ip text?, count_pull bool, overflow bool, sync text
+-- cols: facts, manifest, expired bool?
+-- rows: one
+WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
+m AS MATERIALIZED (
+  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id
+  FROM f JOIN tag t ON t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
+    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
+  JOIN manifest m ON m.id = t.manifest_id
+  WHERE f.may_read AND f.repository_kind = 1),
+log AS (
+  INSERT INTO audit_log (kind, namespace_id, performer_id, repository_id, ip, metadata)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
+  FROM m WHERE $8 IS NOT NULL AND NOT $12 AND set_config('synchronous_commit', $13, true) IS NOT NULL),
+late AS (
+  INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip, metadata)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
+  FROM m WHERE $8 IS NOT NULL AND $12),
+pull AS (INSERT INTO pull_delta (repository_id, manifest_id, tag_name) SELECT repository_id, id, $7 FROM m WHERE $11)
+SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
+  CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
+FROM f LEFT JOIN m ON true;
+
+-- A pull by digest; arguments as above. Visible: held by a live tag, by a visible parent or subject, or pushed by digest
+-- less than $14 ms ago.
+-- name: manifest_by_digest_load
+-- args: facts, digest text, audit_kind int2?, metadata text?, ip text?, count_pull bool, overflow bool, sync text, window_ms int8
+-- cols: facts, manifest
+-- rows: one
+WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
+m AS MATERIALIZED (
+  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id
+  FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
+  WHERE f.may_read AND f.repository_kind = 1 AND CASE
+    WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
+    WHEN m.idle_since_ms > kade_now_ms() - $14 THEN true
+    ELSE kade_manifest_held(m.id, $14) END),
+log AS (
+  INSERT INTO audit_log (kind, namespace_id, performer_id, repository_id, ip, metadata)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
+  FROM m WHERE $8 IS NOT NULL AND NOT $12 AND set_config('synchronous_commit', $13, true) IS NOT NULL),
+late AS (
+  INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip, metadata)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
+  FROM m WHERE $8 IS NOT NULL AND $12),
+pull AS (INSERT INTO pull_delta (repository_id, manifest_id) SELECT repository_id, id FROM m WHERE $11)
+SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
+
+-- Another manifest of the same repository by digest, for a client that cannot read an index (its amd64 child).
+-- name: manifest_child_bytes
+-- args: repository_id int8, digest text
+-- cols: manifest
+-- rows: at most one
+SELECT id, digest, media_type, bytes FROM manifest WHERE repository_id = $1 AND digest = $2 AND NOT is_removed;
+
+-- What a push needs to know of the repository: which of the digests are blobs or manifests that it may refer to, and the
+-- live tags of the names it moves.
+-- name: manifest_push_parts
+-- args: repository_id int8, blobs text[], children text[], tags text[], window_ms int8
+-- cols: kind text, digest text, size_bytes int8, media_type text?, flag bool?
+-- rows: any
+SELECT 'blob', b.digest, b.size_bytes, NULL, NULL::bool
+FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id AND rb.repository_id = $1
+WHERE b.digest = ANY($2) AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $5)
+UNION ALL
+SELECT 'child', m.digest, octet_length(m.bytes)::int8, m.media_type, m.is_index
+FROM manifest m WHERE m.repository_id = $1 AND m.digest = ANY($3) AND NOT m.is_removed
+UNION ALL
+SELECT 'tag', t.name, 0, m.digest, t.is_immutable
+FROM tag t JOIN manifest m ON m.id = t.manifest_id
+WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms());
+
+-- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements).
+-- name: manifest_put
+-- args: repository_id int8, digest text, media_type text, bytes bytea, is_index bool, config_media_type text?, artifact_type text?, subject text?, annotations text?, layers_bytes int8?
+-- cols: id int8, is_new bool
+-- rows: one
+INSERT INTO manifest AS m (repository_id, digest, media_type, bytes, is_index, config_media_type, artifact_type, subject, annotations, layers_bytes, idle_since_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+  CASE WHEN $8::text IS NULL OR NOT EXISTS (SELECT 1 FROM manifest s WHERE s.repository_id = $1 AND s.digest = $8) THEN kade_now_ms() END)
+ON CONFLICT (repository_id, digest) DO UPDATE
+SET is_removed = false, idle_since_ms = CASE WHEN m.idle_since_ms IS NOT NULL OR m.is_removed THEN kade_now_ms() END
+RETURNING id, xmax = 0;
+
+-- Links the manifest to its blobs. The links stop being idle, in id order; the count tells whether all were there.
+-- name: manifest_put_blobs
+-- args: repository_id int8, digest text, blobs text[]
+-- cols: linked int8
+-- rows: one
+WITH m AS (SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2),
+b AS MATERIALIZED (
+  SELECT rb.blob_id, rb.idle_since_ms FROM blob b JOIN repository_blob rb ON rb.repository_id = $1 AND rb.blob_id = b.id AND NOT rb.is_removed
+  WHERE b.digest = ANY($3) ORDER BY rb.blob_id FOR KEY SHARE OF rb),
+busy AS (
+  UPDATE repository_blob rb SET idle_since_ms = NULL
+  FROM (SELECT blob_id FROM b WHERE idle_since_ms IS NOT NULL ORDER BY blob_id) x
+  WHERE rb.repository_id = $1 AND rb.blob_id = x.blob_id AND rb.idle_since_ms IS NOT NULL),
+ins AS (INSERT INTO manifest_blob (manifest_id, blob_id, repository_id) SELECT m.id, b.blob_id, $1 FROM m, b ON CONFLICT DO NOTHING)
+SELECT count(*) FROM b;
+
+-- Links an index to its children; they stop being idle, in id order.
+-- name: manifest_put_children
+-- args: repository_id int8, digest text, children text[]
+-- cols: linked int8
+-- rows: one
+WITH p AS (SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2),
+ch AS MATERIALIZED (
+  SELECT m.id, m.idle_since_ms, c.position FROM unnest($3::text[]) WITH ORDINALITY c(digest, position)
+  JOIN manifest m ON m.repository_id = $1 AND m.digest = c.digest AND NOT m.is_removed ORDER BY m.id FOR KEY SHARE OF m),
+busy AS (
+  UPDATE manifest m SET idle_since_ms = NULL FROM (SELECT id FROM ch WHERE idle_since_ms IS NOT NULL ORDER BY id) x
+  WHERE m.id = x.id AND m.idle_since_ms IS NOT NULL),
+ins AS (INSERT INTO manifest_child (manifest_id, child_id, repository_id, position) SELECT p.id, ch.id, $1, ch.position FROM p, ch ON CONFLICT DO NOTHING)
+SELECT count(*) FROM ch;
+
+-- Referrers that were pushed before their subject are held by it from now on.
+-- name: manifest_hold_referrers
+-- args: repository_id int8, digest text
+-- cols: none
+UPDATE manifest SET idle_since_ms = NULL WHERE repository_id = $1 AND subject = $2 AND idle_since_ms IS NOT NULL;
+
+-- Labels of a manifest that is new; source 1 = the manifest itself.
+-- name: manifest_put_labels
+-- args: repository_id int8, digest text, keys text[], vals text[], types text[]
+-- cols: none
+INSERT INTO label (manifest_id, key, value, media_type, source)
+SELECT m.id, l.k, l.v, l.t, 1 FROM manifest m, unnest($3::text[], $4::text[], $5::text[]) l(k, v, t)
+WHERE m.repository_id = $1 AND m.digest = $2 AND NOT EXISTS (SELECT 1 FROM label x WHERE x.manifest_id = m.id AND x.source = 1);
+
+-- Quota: the namespace holds each blob once; the ledger takes the sizes of those that are new to it.
+-- name: manifest_put_quota
+-- args: namespace_id int8, repository_id int8, blobs text[]
+-- cols: none
+WITH n AS (
+  INSERT INTO namespace_blob (namespace_id, blob_id)
+  SELECT $1, b.id FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id AND rb.repository_id = $2 WHERE b.digest = ANY($3) ORDER BY b.id
+  ON CONFLICT DO NOTHING RETURNING blob_id)
+INSERT INTO quota_ledger (namespace_id, delta_bytes)
+SELECT $1, sum(b.size_bytes)::int8 FROM n JOIN blob b ON b.id = n.blob_id HAVING count(*) > 0;
+
+-- Digests of the children of an index that carry the same acting labels are asked with their own bytes.
+-- name: manifest_labels_of
+-- args: repository_id int8, digests text[]
+-- cols: digest text, key text, value text
+-- rows: any
+SELECT m.digest, l.key, l.value FROM manifest m JOIN label l ON l.manifest_id = m.id
+WHERE m.repository_id = $1 AND m.digest = ANY($2) AND l.key = ANY(ARRAY['quay.expires-after', 'quay.immutable']);
+
+-- Deletion by digest: facts, the manifest if it is visible, and how many live tags point to it.
+-- name: manifest_delete_load
+-- args: facts, digest text, window_ms int8
+-- cols: facts, id int8?, live_tags int8?, immutable_tags int8?, live_parents bool?
+-- rows: one
+WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
+m AS MATERIALIZED (
+  SELECT m.id FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
+  WHERE f.may_write AND f.repository_kind = 1 AND (m.idle_since_ms > kade_now_ms() - $8 OR kade_manifest_held(m.id, $8)))
+SELECT f.*, m.id, t.n, t.imm,
+  EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = m.id AND kade_manifest_held(c.manifest_id, $8))
+FROM f LEFT JOIN m ON true
+LEFT JOIN LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE t.is_immutable) AS imm FROM tag t
+  WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON m.id IS NOT NULL;
+
+-- name: manifest_delete_tags
+-- args: manifest_id int8, window_ms int8
+-- cols: name text
+-- rows: any
+UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2
+WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT is_immutable
+RETURNING name;
+
+-- name: manifest_mark_removed
+-- args: manifest_id int8
+-- cols: none
+UPDATE manifest SET is_removed = true, idle_since_ms = COALESCE(idle_since_ms, CASE WHEN NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = manifest.id)
+  AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id) THEN kade_now_ms() END)
+WHERE id = $1;
+
+-- Referrers of a digest: the manifests of this repository that name it as their subject and are visible.
+-- name: referrers_load
+-- args: facts, digest text, artifact_type text?, window_ms int8, page int4
+-- cols: facts, id int8?, digest text?, media_type text?, size_bytes int8?, artifact_type text?, annotations text?
+-- rows: at least one
+SELECT f.*, m.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
+LEFT JOIN LATERAL (
+  SELECT m.id, m.digest, m.media_type, octet_length(m.bytes)::int8, m.artifact_type, m.annotations
+  FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed
+    AND ($8::text IS NULL OR m.artifact_type = $8)
+    AND (m.idle_since_ms > kade_now_ms() - $9 OR kade_manifest_held(m.id, $9))
+  ORDER BY m.id LIMIT $10) m ON true
+ORDER BY m.id;
+
+-- The index under the fallback tag of a digest, whose entries are merged into the referrers list.
+-- name: referrers_fallback
+-- args: repository_id int8, tag text
+-- cols: bytes bytea
+-- rows: at most one
+SELECT m.bytes FROM tag t JOIN manifest m ON m.id = t.manifest_id
+WHERE t.repository_id = $1 AND t.name = $2 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND m.is_index;

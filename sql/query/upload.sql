@@ -1,0 +1,102 @@
+-- Blobs on their way in.
+-- set: upload  id int8?, uuid text?, location text?, offset_bytes int8?, hash_state text?, store_state text?, chunks int4?, lease_busy bool?
+
+-- name: upload_load
+-- args: facts, uuid text
+-- cols: facts, upload
+-- rows: one
+SELECT f.*, u.* FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
+  SELECT u.id, u.uuid, l.name, u.offset_bytes, u.hash_state, u.store_state, u.chunks, COALESCE(u.lease_until_ms > kade_now_ms(), false)
+  FROM upload u JOIN location l ON l.id = u.location_id
+  WHERE (f.may_write OR f.may_create) AND u.repository_id = f.repository_id AND u.uuid = $7) u ON true;
+
+-- name: upload_start
+-- args: uuid text, repository_id int8, location text, account_id int8?, store_state text, hash_state text
+-- cols: id int8
+-- rows: one
+INSERT INTO upload (uuid, repository_id, location_id, account_id, store_state, hash_state)
+SELECT $1, $2, l.id, $4, $5, $6 FROM location l WHERE l.name = $3 RETURNING id;
+
+-- Takes the writer's lease if nobody holds it and the upload is where it was seen: 0 rows = somebody was quicker.
+-- name: upload_lease
+-- args: id int8, lease text, offset_bytes int8, lease_ms int8
+-- cols: id int8
+-- rows: at most one
+UPDATE upload SET lease = $2, lease_until_ms = kade_now_ms() + $4
+WHERE id = $1 AND offset_bytes = $3 AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms()) RETURNING id;
+
+-- Extends the lease of a slow body.
+-- name: upload_renew
+-- args: id int8, lease text, lease_ms int8
+-- cols: id int8
+-- rows: at most one
+UPDATE upload SET lease_until_ms = kade_now_ms() + $3, changed_ms = kade_now_ms() WHERE id = $1 AND lease = $2 RETURNING id;
+
+-- Records what is safely stored, and gives the lease back.
+-- name: upload_save
+-- args: id int8, lease text, offset_bytes int8, hash_state text, store_state text
+-- cols: id int8
+-- rows: at most one
+UPDATE upload SET offset_bytes = $3, hash_state = $4, store_state = $5, chunks = chunks + 1, lease = NULL, lease_until_ms = NULL, changed_ms = kade_now_ms()
+WHERE id = $1 AND lease = $2 RETURNING id;
+
+-- name: upload_release
+-- args: id int8, lease text
+-- cols: none
+UPDATE upload SET lease = NULL, lease_until_ms = NULL WHERE id = $1 AND lease = $2;
+
+-- name: upload_delete
+-- args: id int8
+-- cols: id int8
+-- rows: at most one
+WITH q AS (DELETE FROM quota_ledger WHERE upload_id = $1)
+DELETE FROM upload WHERE id = $1 RETURNING id;
+
+-- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen.
+-- name: blob_place
+-- args: digest text, location text
+-- cols: has_blob bool, placed bool, deleting bool
+-- rows: one
+SELECT b.id IS NOT NULL, p.blob_id IS NOT NULL, EXISTS (SELECT 1 FROM tombstone t WHERE t.digest = $1 AND t.location_id = l.id AND t.key = '' AND t.state = 1)
+FROM location l LEFT JOIN blob b ON b.digest = $1 LEFT JOIN placement p ON p.blob_id = b.id AND p.location_id = l.id
+WHERE l.name = $2;
+
+-- Completion, one transaction: the pending tombstone goes, blob, placement and link come, the upload goes.
+-- name: upload_finish
+-- args: upload_id int8, repository_id int8, digest text, size_bytes int8, location text, key text?
+-- cols: blob_id int8?, deleting bool
+-- rows: one
+WITH l AS (SELECT id FROM location WHERE name = $5),
+pending AS (DELETE FROM tombstone t USING l WHERE t.digest = $3 AND t.location_id = l.id AND t.key = '' AND t.state = 0),
+deleting AS MATERIALIZED (SELECT EXISTS (SELECT 1 FROM tombstone t, l WHERE t.digest = $3 AND t.location_id = l.id AND t.key = '' AND t.state = 1) AS yes),
+b AS (
+  INSERT INTO blob AS x (digest, size_bytes) SELECT $3, $4 FROM deleting WHERE NOT deleting.yes OR $6::text IS NOT NULL
+  ON CONFLICT (digest) DO UPDATE SET size_bytes = x.size_bytes RETURNING id),
+p AS (INSERT INTO placement (blob_id, location_id, key) SELECT b.id, l.id, $6 FROM b, l ON CONFLICT DO NOTHING),
+rb AS (
+  INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $2, b.id, kade_now_ms() FROM b
+  ON CONFLICT (repository_id, blob_id) DO UPDATE SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false),
+u AS (DELETE FROM upload WHERE id = $1 AND EXISTS (SELECT 1 FROM b)),
+q AS (DELETE FROM quota_ledger WHERE upload_id = $1 AND EXISTS (SELECT 1 FROM b))
+SELECT (SELECT id FROM b), deleting.yes FROM deleting;
+
+-- name: location_ensure
+-- args: name text
+-- cols: id int4
+-- rows: one
+INSERT INTO location AS l (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = l.name RETURNING id;
+
+-- Uploads older than the threshold, for the job that cancels them.
+-- name: upload_stale
+-- args: older_than_ms int8, max_items int4
+-- cols: id int8, uuid text, location text, store_state text
+-- rows: any
+SELECT u.id, u.uuid, l.name, u.store_state FROM upload u JOIN location l ON l.id = u.location_id
+WHERE u.created_ms < kade_now_ms() - $1 AND (u.lease_until_ms IS NULL OR u.lease_until_ms <= kade_now_ms())
+ORDER BY u.created_ms LIMIT $2;
+
+-- name: upload_stale_due
+-- args: older_than_ms int8
+-- cols: backlog int8, oldest_due_ms int8?
+-- rows: one
+SELECT count(*), min(created_ms) + $1 FROM (SELECT created_ms FROM upload WHERE created_ms < kade_now_ms() - $1 ORDER BY created_ms LIMIT 10000) u;

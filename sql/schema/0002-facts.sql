@@ -1,0 +1,118 @@
+-- The permission facts: one place in SQL for who may do what, used as the leading part of every route's statement.
+-- min_app_version: 1
+
+-- Facts of one repository for one caller; always exactly one row. SQL-language, STABLE and without SET, so that the planner
+-- inlines it; OFFSET 0 keeps it from copying the sub-selects into each use of their result. p_caps: what the credential allows at most (bits: 1-2 role, 4 public readable, 8 reads everything, 16 superuser
+-- with full access, 32 may create).
+CREATE FUNCTION repo_facts(p_ns text, p_repo text, p_caller text, p_token text, p_kid text, p_caps int4)
+RETURNS TABLE (
+  namespace_id int8, namespace_kind int2, namespace_enabled bool,
+  repository_id int8, repository_kind int2, repository_state int2, is_public bool,
+  caller_id int8, caller_name text, caller_alive bool, role int2, org_role int2,
+  may_read bool, may_write bool, may_admin bool, may_create bool, token_id int8)
+LANGUAGE sql STABLE AS $$
+SELECT x.namespace_id, x.namespace_kind, x.namespace_enabled, x.repository_id, x.repository_kind, x.repository_state, x.is_public,
+  x.caller_id, x.caller_name, x.alive, x.eff, x.org_role,
+  x.usable AND x.repository_id IS NOT NULL AND (x.eff >= 1 OR (x.is_public AND p_caps & 4 <> 0) OR p_caps & 8 <> 0),
+  x.usable AND x.repository_id IS NOT NULL AND (x.eff >= 2 OR p_caps & 16 <> 0),
+  x.usable AND x.repository_id IS NOT NULL AND (x.eff >= 3 OR p_caps & 16 <> 0),
+  x.usable AND x.repository_id IS NULL AND x.caller_id IS NOT NULL AND p_caps & 32 <> 0 AND (x.org_role >= 2 OR p_caps & 16 <> 0),
+  x.token_id
+FROM (
+  SELECT y.*, y.alive AND COALESCE(y.namespace_enabled, false) AS usable,
+    LEAST(GREATEST(CASE WHEN y.org_role = 3 THEN 3 ELSE 0 END, y.live_role), p_caps & 3)::int2 AS eff
+  FROM (
+    SELECT n.id AS namespace_id, n.kind AS namespace_kind, n.is_enabled AS namespace_enabled,
+      r.id AS repository_id, r.kind AS repository_kind, r.state AS repository_state, r.is_public,
+      c.id AS caller_id, c.name AS caller_name, t.id AS token_id,
+      (p_caller IS NULL OR (c.is_enabled AND (c.owner_id IS NULL OR o.is_enabled)) IS TRUE)
+        AND (p_token IS NULL OR (t.id IS NOT NULL AND t.account_id IS NOT DISTINCT FROM c.id AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())))
+        AND (p_kid IS NULL OR (k.approved_ms IS NOT NULL AND (k.expires_ms IS NULL OR k.expires_ms > kade_now_ms())) IS TRUE) AS alive,
+      GREATEST(
+        CASE WHEN c.id = n.id THEN 3 ELSE 0 END,
+        (SELECT max(g.role) FROM team g JOIN team_member m ON m.team_id = g.id WHERE m.account_id = c.id AND g.organization_id = n.id))::int2 AS org_role,
+      GREATEST(
+        (SELECT p.role FROM repository_permission p WHERE p.account_id = c.id AND p.repository_id = r.id),
+        (SELECT max(p.role) FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id AND p.repository_id = r.id WHERE m.account_id = c.id),
+        CASE WHEN t.kind = 3 AND t.repository_id = r.id THEN t.role END, 0)::int2 AS live_role
+    FROM (VALUES (1)) one
+    LEFT JOIN account n ON n.name = p_ns AND n.kind <> 3
+    LEFT JOIN LATERAL (SELECT q.* FROM repository q WHERE q.namespace_id = n.id AND q.name = p_repo AND q.state <> 3 OFFSET 0) r ON true
+    LEFT JOIN account c ON c.uuid = p_caller AND c.kind <> 2
+    LEFT JOIN account o ON o.id = c.owner_id
+    LEFT JOIN token t ON t.uuid = p_token
+    LEFT JOIN service_key k ON k.kid = p_kid
+    OFFSET 0
+  ) y
+  OFFSET 0
+) x
+$$;
+
+-- Facts of a caller without a repository: catalogue, /v2/. One row.
+CREATE FUNCTION caller_facts(p_caller text, p_token text, p_kid text)
+RETURNS TABLE (caller_id int8, caller_name text, caller_alive bool, token_id int8)
+LANGUAGE sql STABLE AS $$
+SELECT c.id, c.name,
+  (p_caller IS NULL OR (c.is_enabled AND (c.owner_id IS NULL OR o.is_enabled)) IS TRUE)
+    AND (p_token IS NULL OR (t.id IS NOT NULL AND t.account_id IS NOT DISTINCT FROM c.id AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())))
+    AND (p_kid IS NULL OR (k.approved_ms IS NOT NULL AND (k.expires_ms IS NULL OR k.expires_ms > kade_now_ms())) IS TRUE), t.id
+FROM (VALUES (1)) one
+LEFT JOIN account c ON c.uuid = p_caller AND c.kind <> 2
+LEFT JOIN account o ON o.id = c.owner_id
+LEFT JOIN token t ON t.uuid = p_token
+LEFT JOIN service_key k ON k.kid = p_kid
+$$;
+
+-- Is a manifest held: by a live tag, or (up the tree, any depth) by a parent or subject that is? A referrer follows its
+-- subject. PL/pgSQL keeps the plan; the walk ends because parents are pushed after their children and UNION drops repeats.
+CREATE FUNCTION kade_manifest_held(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (
+    WITH RECURSIVE up(id) AS (
+      SELECT p_id
+      UNION
+      SELECT x.id FROM up, LATERAL (
+        SELECT c.manifest_id AS id FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed WHERE c.child_id = up.id
+        UNION ALL
+        SELECT s.id FROM manifest m JOIN manifest s ON s.repository_id = m.repository_id AND s.digest = m.subject AND NOT s.is_removed
+        WHERE m.id = up.id AND m.subject IS NOT NULL) x)
+    SELECT 1 FROM up JOIN manifest m ON m.id = up.id
+    WHERE (up.id <> p_id AND m.idle_since_ms > kade_now_ms() - p_window_ms)
+      OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = up.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())));
+END $$;
+
+-- Makes a repository if it is absent. Its creator gets admin rights (unless the namespace is the creator's own), the
+-- organization's default permissions are applied: for each delegate one made for this creator beats a general one.
+CREATE FUNCTION kade_repository_ensure(p_namespace int8, p_name text, p_creator int8, p_public bool, p_kind int2) RETURNS int8
+LANGUAGE plpgsql AS $$
+DECLARE v_id int8;
+BEGIN
+  INSERT INTO repository (namespace_id, name, is_public, kind) VALUES (p_namespace, p_name, p_public, p_kind)
+  ON CONFLICT (namespace_id, name) DO NOTHING RETURNING id INTO v_id;
+  IF v_id IS NULL THEN
+    SELECT id INTO v_id FROM repository WHERE namespace_id = p_namespace AND name = p_name;
+    RETURN v_id;
+  END IF;
+  INSERT INTO repository_permission (repository_id, account_id, role)
+    SELECT v_id, p_creator, 3 WHERE p_creator IS NOT NULL AND p_creator <> p_namespace;
+  INSERT INTO repository_permission (repository_id, account_id, team_id, role)
+    SELECT DISTINCT ON (d.delegate_id, d.delegate_team_id) v_id, d.delegate_id, d.delegate_team_id, d.role
+    FROM default_permission d
+    WHERE d.organization_id = p_namespace AND (d.activating_id IS NULL OR d.activating_id = p_creator) AND d.delegate_id IS DISTINCT FROM p_creator
+    ORDER BY d.delegate_id, d.delegate_team_id, d.activating_id NULLS LAST;
+  RETURN v_id;
+END $$;
+
+-- Makes an organization if the name is free; NULL when it belongs to a user or robot.
+CREATE FUNCTION kade_organization_ensure(p_name text, p_email text, p_creator int8) RETURNS int8 LANGUAGE plpgsql AS $$
+DECLARE v_id int8; v_team int8;
+BEGIN
+  INSERT INTO account (kind, name, email, is_verified) VALUES (2, p_name, p_email, true) ON CONFLICT (name) DO NOTHING RETURNING id INTO v_id;
+  IF v_id IS NULL THEN
+    SELECT id INTO v_id FROM account WHERE name = p_name AND kind = 2;
+    RETURN v_id;
+  END IF;
+  INSERT INTO team (organization_id, name, role) VALUES (v_id, 'owners', 3) RETURNING id INTO v_team;
+  INSERT INTO team_member (team_id, account_id) VALUES (v_team, p_creator);
+  RETURN v_id;
+END $$;
