@@ -60,7 +60,7 @@ SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
 SELECT id, digest, media_type, bytes FROM manifest WHERE repository_id = $1 AND digest = $2 AND NOT is_removed;
 
 -- What a push needs to know of the repository: which of the digests are blobs or manifests that it may refer to, and the
--- live tags of the names it moves.
+-- live tags of the names it moves; the namespace's time machine window.
 -- name: manifest_push_parts
 -- args: repository_id int8, blobs text[], children text[], tags text[], window_ms int8
 -- cols: kind text, digest text, size_bytes int8, media_type text?, flag bool?
@@ -74,7 +74,9 @@ FROM manifest m WHERE m.repository_id = $1 AND m.digest = ANY($3) AND NOT m.is_r
 UNION ALL
 SELECT 'tag', t.name, 0, m.digest, t.is_immutable
 FROM tag t JOIN manifest m ON m.id = t.manifest_id
-WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms());
+WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
+UNION ALL
+SELECT 'window', '', n.tag_window_s * 1000, NULL, NULL FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1;
 
 -- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements).
 -- name: manifest_put

@@ -46,9 +46,3 @@ SELECT f.*, t.name FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND ($7::text IS NULL OR t.name > $7)
   ORDER BY t.name LIMIT $8) t ON true
 ORDER BY t.name;
-
--- name: namespace_window
--- args: namespace_id int8
--- cols: tag_window_s int8
--- rows: one
-SELECT tag_window_s FROM account WHERE id = $1;

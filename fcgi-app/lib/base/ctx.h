@@ -1,6 +1,7 @@
 /* What any piece of work needs, be it a request or one slice of a job. One per thread, owned by the thread's loop. */
 #ifndef KADE_BASE_CTX_H
 #define KADE_BASE_CTX_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -21,6 +22,7 @@ struct ctx {
 	struct log        *log;      /* where lines go; NULL = standard error */
 	struct err         err;      /* the last failure */
 	int64_t            now_ms;   /* process clock at the start of this piece of work: logs, time-outs, token expiry; never stored */
+	bool               audit_overflow; /* this month's audit partition is missing: rows go to audit_overflow */
 	unsigned           statements; /* sent to the database by this piece of work */
 	char               sqlstate[6]; /* of the last failed statement; "" = none */
 	char               id[17];   /* request or run id for every log line: 16 hex digits */

@@ -8,6 +8,7 @@
 #include "auth/identity.h"
 #include "base/str.h"
 
+struct conf;
 struct ctx;
 struct db_args;
 struct db_result;
@@ -40,6 +41,11 @@ struct facts {
 	int64_t   token_id;     /* of the app, OAuth or access token; 0 = none */
 };
 
+/* Is the caller a superuser by the configuration (a robot never is)? */
+bool facts_is_superuser(const struct conf *cf, const struct identity *id);
+/* What the credential allows at most on ns/repo; need: the role the request asks for, which a grant must reach for
+ * CAPS_CREATE (a token that may only pull still learns that a repository it could create is absent). */
+unsigned facts_caps(const struct conf *cf, const struct identity *id, struct str ns, struct str repo, enum role need);
 /* Appends the leading arguments: namespace, repository, caller uuid, token uuid, key id, caps. */
 void facts_args(struct db_args *a, struct str ns, struct str repo, const struct identity *id, unsigned caps);
 /* Reads the facts from row 0, columns from first_col on. */

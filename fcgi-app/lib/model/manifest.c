@@ -1,0 +1,187 @@
+/* Manifests in a repository. */
+#include "model/manifest.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/ctx.h"
+#include "conf/conf.h"
+#include "db/db.h"
+#include "model/audit.h"
+#include "model/blob.h"
+#include "oci/referrer.h"
+#include "oci/say.h"
+
+bool
+manifest_from_row(const struct db_result *r, int row, int first_col, struct manifest_row *out)
+{
+	if (row >= r->rows || db_is_null(r, row, first_col))
+		return false;
+	*out = (struct manifest_row){ .id = db_get_i64(r, row, first_col), .digest = db_get_strn(r, row, first_col + 1),
+		                      .media_type = db_get_strn(r, row, first_col + 2), .bytes = db_get_strn(r, row, first_col + 3) };
+	return true;
+}
+
+static struct db_arg
+digests_of(struct ctx *c, const struct oci_descriptors *d)
+{
+	struct str *v = ARENA_ARRAY(c->mem, struct str, d->n + 1);
+
+	for (size_t i = 0; i < d->n; i++)
+		v[i] = oci_digest_str(&d->v[i].digest);
+	return db_str_array(v, d->n);
+}
+
+enum err_kind
+manifest_parts_load(struct ctx *c, const struct manifest_push *p, struct manifest_parts *out)
+{
+	return db_exec(c, STMT_MANIFEST_PUSH_PARTS,
+	               DB_ARGS(db_i64(p->repository_id), digests_of(c, &p->m->blobs), digests_of(c, &p->m->children),
+	                       db_str_array(p->tags, p->n_tags), db_i64(push_window_ms(c))),
+	               &out->r);
+}
+
+/* The row of a kind and digest (or tag name), or -1. Lists are short: a manifest has tens of parts. */
+static int
+find_part(const struct manifest_parts *parts, struct str kind, struct str what)
+{
+	for (int i = 0; i < parts->r->rows; i++)
+		if (str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_DIGEST), what) &&
+		    str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_KIND), kind))
+			return i;
+	return -1;
+}
+
+static enum err_kind
+check_children(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts)
+{
+	for (size_t i = 0; i < p->m->children.n; i++) {
+		const struct oci_descriptor *d = &p->m->children.v[i];
+		const int                    row = find_part(parts, STR("child"), oci_digest_str(&d->digest));
+		if (row < 0) {
+			if (c->conf->feature_sparse_index)
+				continue;
+			return oci_manifest_invalid(c, "Could not find child manifest with digest `%s`", d->digest.text);
+		}
+		const int64_t size = db_get_i64(parts->r, row, MANIFEST_PUSH_PARTS_SIZE_BYTES);
+		if (size != d->size_bytes)
+			return oci_manifest_invalid(c, "Size of manifest does not match that retrieved: %lld vs %lld", (long long)d->size_bytes,
+			                            (long long)size);
+	}
+	return ERR_NONE;
+}
+
+enum err_kind
+manifest_parts_check(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts)
+{
+	for (size_t i = 0; i < p->m->blobs.n; i++) {
+		const struct oci_descriptor *d = &p->m->blobs.v[i];
+		if (find_part(parts, STR("blob"), oci_digest_str(&d->digest)) < 0)
+			return oci_blob_unknown_in_manifest(c, d->digest.text);
+	}
+	TRY(check_children(c, p, parts));
+	for (size_t i = 0; i < p->n_tags; i++) {
+		const int row = find_part(parts, STR("tag"), p->tags[i]);
+		/* Pushing again what an immutable tag points to already is no change (Differs: Quay refuses it). */
+		if (row >= 0 && c->conf->feature_immutable_tags && db_get_bool(parts->r, row, MANIFEST_PUSH_PARTS_FLAG) &&
+		    !str_eq(db_get_strn(parts->r, row, MANIFEST_PUSH_PARTS_MEDIA_TYPE), oci_digest_str(&p->digest)))
+			return oci_tag_immutable(c, str_dup(c->mem, p->tags[i]));
+	}
+	return ERR_NONE;
+}
+
+static enum err_kind
+queue_row(struct ctx *c, const struct manifest_push *p, const struct db_result **put)
+{
+	const struct oci_manifest *m = p->m;
+	struct oci_referrer        ref;
+
+	oci_referrer_of(c, m, oci_digest_str(&p->digest), (int64_t)p->bytes.n, &ref);
+	return db_queue(c, STMT_MANIFEST_PUT,
+	                DB_ARGS(db_i64(p->repository_id), db_strn(oci_digest_str(&p->digest)), db_str(m->media_type), db_bytes(p->bytes),
+	                        db_bool(m->is_index), m->config == NULL ? db_null() : db_strn(m->config->media_type),
+	                        m->artifact_type.n == 0 ? db_null() : db_strn(m->artifact_type),
+	                        m->subject == NULL ? db_null() : db_strn(oci_digest_str(&m->subject->digest)),
+	                        ref.annotations.n == 0 ? db_null() : db_strn(ref.annotations),
+	                        m->layers_size_bytes < 0 ? db_null() : db_i64(m->layers_size_bytes)),
+	                put);
+}
+
+static enum err_kind
+queue_labels(struct ctx *c, const struct manifest_push *p)
+{
+	const size_t n = p->labels == NULL ? 0 : p->labels->n;
+	struct str  *k, *v, *t;
+
+	if (n == 0)
+		return ERR_NONE;
+	k = ARENA_ARRAY(c->mem, struct str, n);
+	v = ARENA_ARRAY(c->mem, struct str, n);
+	t = ARENA_ARRAY(c->mem, struct str, n);
+	for (size_t i = 0; i < n; i++) {
+		k[i] = p->labels->v[i].key;
+		v[i] = p->labels->v[i].value;
+		t[i] = p->labels->v[i].is_json ? STR("application/json") : STR("text/plain");
+	}
+	return db_queue(c, STMT_MANIFEST_PUT_LABELS,
+	                DB_ARGS(db_i64(p->repository_id), db_strn(oci_digest_str(&p->digest)), db_str_array(k, n), db_str_array(v, n),
+	                        db_str_array(t, n)),
+	                NULL);
+}
+
+static enum err_kind
+queue_tag(struct ctx *c, const struct manifest_push *p, struct str tag, int64_t window_ms)
+{
+	const struct str digest = oci_digest_str(&p->digest);
+	const bool       immutable = p->acting.is_immutable && c->conf->feature_immutable_tags;
+	const int64_t    expires = immutable && !c->conf->feature_immutable_tags_can_expire ? 0 : p->acting.expires_after_ms;
+	struct buf       meta = BUF(c->mem);
+
+	TRY(db_queue(c, STMT_TAG_END, DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64(window_ms)), NULL));
+	TRY(db_queue(c, STMT_TAG_PUT,
+	             DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64_or_null(expires), db_bool(immutable)), NULL));
+	buf_put(&meta, p->audit_track);
+	buf_puts(&meta, ",\"tag\":");
+	buf_put_json(&meta, tag);
+	buf_puts(&meta, ",\"mediaType\":");
+	buf_put_json(&meta, str_of(p->m->media_type));
+	buf_puts(&meta, "}");
+	return audit_queue(c, &(struct audit_row){ .kind = AUDIT_push_repo, .namespace_id = p->namespace_id, .performer_id = p->performer_id,
+	                                           .repository_id = p->repository_id, .ip = p->audit_ip, .metadata = buf_str(&meta) });
+}
+
+/* A unique violation means that somebody else was quicker: the whole push is run again. */
+static enum err_kind
+again_if_raced(struct ctx *c, enum err_kind e)
+{
+	if (e == ERR_BUG && (strcmp(db_sqlstate(c), "23505") == 0 || strcmp(db_sqlstate(c), "23503") == 0))
+		return err_set(c, ERR_BUSY, "a concurrent push changed the same rows");
+	return e;
+}
+
+enum err_kind
+manifest_store(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts)
+{
+	const struct db_result *put, *linked = NULL;
+	const struct str        digest = oci_digest_str(&p->digest);
+	const int               window = find_part(parts, STR("window"), STR(""));
+	const int64_t           window_ms = window < 0 ? 0 : db_get_i64(parts->r, window, MANIFEST_PUSH_PARTS_SIZE_BYTES);
+
+	TRY(queue_row(c, p, &put));
+	if (p->m->blobs.n > 0) {
+		TRY(db_queue(c, STMT_MANIFEST_PUT_BLOBS, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->blobs)), &linked));
+		TRY(db_queue(c, STMT_MANIFEST_PUT_QUOTA,
+		             DB_ARGS(db_i64(p->namespace_id), db_i64(p->repository_id), digests_of(c, &p->m->blobs)), NULL));
+	}
+	if (p->m->children.n > 0)
+		TRY(db_queue(c, STMT_MANIFEST_PUT_CHILDREN, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->children)), NULL));
+	TRY(db_queue(c, STMT_MANIFEST_HOLD_REFERRERS, DB_ARGS(db_i64(p->repository_id), db_strn(digest)), NULL));
+	TRY(queue_labels(c, p));
+	for (size_t i = 0; i < p->n_tags; i++)
+		TRY(queue_tag(c, p, p->tags[i], window_ms));
+	TRY(again_if_raced(c, db_flush(c)));
+	if (linked != NULL && db_get_i64(linked, 0, MANIFEST_PUT_BLOBS_LINKED) != (int64_t)p->m->blobs.n)
+		return err_set(c, ERR_BUSY, "a blob was removed while the manifest was pushed");
+	return ERR_NONE;
+}
