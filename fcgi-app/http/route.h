@@ -35,6 +35,7 @@ enum perm {
 	PERM_CALLER,     /* a known caller */
 	PERM_TOKEN,      /* any valid credential, an anonymous registry token included: GET /v2/ */
 	PERM_REPO_READ,
+	PERM_REPO_READ_OR_CREATE, /* or the repository is absent and the caller could make it: an empty answer */
 	PERM_REPO_WRITE, /* or may create it when it is absent: the handler makes it */
 	PERM_REPO_WRITE_EXISTING,
 	PERM_REPO_ADMIN,

@@ -17,11 +17,11 @@ SELECT f.* FROM caller_facts($1, $2, $3) f;
 
 -- Facts of several repositories for one caller, in the order given: the scopes of a token request.
 -- name: scope_facts
--- args: namespaces text[], repositories text[], caller text?, token text?, caps int4
+-- args: namespaces text[], repositories text[], caller text?, token text?, caps int8[]
 -- cols: facts
 -- rows: one for each
-SELECT f.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY s(ns, repo, position)
-CROSS JOIN LATERAL repo_facts(s.ns, s.repo, $3, $4, NULL, $5) f
+SELECT f.* FROM unnest($1::text[], $2::text[], $5::int8[]) WITH ORDINALITY s(ns, repo, caps, position)
+CROSS JOIN LATERAL repo_facts(s.ns, s.repo, $3, $4, NULL, s.caps::int4) f
 ORDER BY s.position;
 
 -- name: instance

@@ -157,14 +157,15 @@ WHERE m.repository_id = $1 AND m.digest = ANY($2) AND l.key = ANY(ARRAY['quay.ex
 -- Deletion by digest: facts, the manifest if it is visible, and how many live tags point to it.
 -- name: manifest_delete_load
 -- args: facts, digest text, window_ms int8
--- cols: facts, id int8?, live_tags int8?, immutable_tags int8?, live_parents bool?
+-- cols: facts, id int8?, live_tags int8?, immutable_tags int8?, live_parents bool?, window_s int8?
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
 m AS MATERIALIZED (
   SELECT m.id FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
   WHERE f.may_write AND f.repository_kind = 1 AND (m.idle_since_ms > kade_now_ms() - $8 OR kade_manifest_held(m.id, $8)))
 SELECT f.*, m.id, t.n, t.imm,
-  EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = m.id AND kade_manifest_held(c.manifest_id, $8))
+  EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = m.id AND kade_manifest_held(c.manifest_id, $8)),
+  (SELECT n.tag_window_s FROM account n WHERE n.id = f.namespace_id)
 FROM f LEFT JOIN m ON true
 LEFT JOIN LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE t.is_immutable) AS imm FROM tag t
   WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON m.id IS NOT NULL;

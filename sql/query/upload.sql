@@ -52,14 +52,17 @@ UPDATE upload SET lease = NULL, lease_until_ms = NULL WHERE id = $1 AND lease = 
 WITH q AS (DELETE FROM quota_ledger WHERE upload_id = $1)
 DELETE FROM upload WHERE id = $1 RETURNING id;
 
--- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen.
+-- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen. A pending tombstone is kept
+-- from becoming due for an hour, so that the sweeper does not begin while the bytes are put into place.
 -- name: blob_place
 -- args: digest text, location text
 -- cols: has_blob bool, placed bool, deleting bool
 -- rows: one
+WITH l AS (SELECT id FROM location WHERE name = $2),
+hold AS (UPDATE tombstone t SET not_before_ms = GREATEST(t.not_before_ms, kade_now_ms() + 3600000) FROM l
+  WHERE t.digest = $1 AND t.location_id = l.id AND t.key = '' AND t.state = 0)
 SELECT b.id IS NOT NULL, p.blob_id IS NOT NULL, EXISTS (SELECT 1 FROM tombstone t WHERE t.digest = $1 AND t.location_id = l.id AND t.key = '' AND t.state = 1)
-FROM location l LEFT JOIN blob b ON b.digest = $1 LEFT JOIN placement p ON p.blob_id = b.id AND p.location_id = l.id
-WHERE l.name = $2;
+FROM l LEFT JOIN blob b ON b.digest = $1 LEFT JOIN placement p ON p.blob_id = b.id AND p.location_id = l.id;
 
 -- Completion, one transaction: the pending tombstone goes, blob, placement and link come, the upload goes.
 -- name: upload_finish

@@ -25,25 +25,31 @@ facts_args(struct db_args *a, struct str ns, struct str repo, const struct ident
 void
 facts_from_row(struct ctx *c, const struct db_result *r, int first_col, struct facts *out)
 {
+	facts_from_rows(c, r, 0, first_col, out);
+}
+
+void
+facts_from_rows(struct ctx *c, const struct db_result *r, int row, int first_col, struct facts *out)
+{
 	(void)c;
 	*out = (struct facts){
-		.namespace_id = db_get_i64(r, 0, first_col + F_NAMESPACE_ID),
-		.namespace_is_org = db_get_i64(r, 0, first_col + F_NAMESPACE_KIND) == ACCOUNT_ORGANIZATION,
-		.namespace_enabled = db_get_bool(r, 0, first_col + F_NAMESPACE_ENABLED),
-		.repository_id = db_get_i64(r, 0, first_col + F_REPOSITORY_ID),
-		.repository_kind = (enum repo_kind)db_get_i64(r, 0, first_col + F_REPOSITORY_KIND),
-		.repository_state = (enum repo_state)db_get_i64(r, 0, first_col + F_REPOSITORY_STATE),
-		.is_public = db_get_bool(r, 0, first_col + F_IS_PUBLIC),
-		.caller_id = db_get_i64(r, 0, first_col + F_CALLER_ID),
-		.caller_name = db_get_str(r, 0, first_col + F_CALLER_NAME),
-		.caller_alive = db_get_bool(r, 0, first_col + F_CALLER_ALIVE),
-		.role = (enum role)db_get_i64(r, 0, first_col + F_ROLE),
-		.org_role = (enum org_role)db_get_i64(r, 0, first_col + F_ORG_ROLE),
-		.may_read = db_get_bool(r, 0, first_col + F_MAY_READ),
-		.may_write = db_get_bool(r, 0, first_col + F_MAY_WRITE),
-		.may_admin = db_get_bool(r, 0, first_col + F_MAY_ADMIN),
-		.may_create = db_get_bool(r, 0, first_col + F_MAY_CREATE),
-		.token_id = db_get_i64(r, 0, first_col + F_TOKEN_ID),
+		.namespace_id = db_get_i64(r, row, first_col + F_NAMESPACE_ID),
+		.namespace_is_org = db_get_i64(r, row, first_col + F_NAMESPACE_KIND) == ACCOUNT_ORGANIZATION,
+		.namespace_enabled = db_get_bool(r, row, first_col + F_NAMESPACE_ENABLED),
+		.repository_id = db_get_i64(r, row, first_col + F_REPOSITORY_ID),
+		.repository_kind = (enum repo_kind)db_get_i64(r, row, first_col + F_REPOSITORY_KIND),
+		.repository_state = (enum repo_state)db_get_i64(r, row, first_col + F_REPOSITORY_STATE),
+		.is_public = db_get_bool(r, row, first_col + F_IS_PUBLIC),
+		.caller_id = db_get_i64(r, row, first_col + F_CALLER_ID),
+		.caller_name = db_get_str(r, row, first_col + F_CALLER_NAME),
+		.caller_alive = db_get_bool(r, row, first_col + F_CALLER_ALIVE),
+		.role = (enum role)db_get_i64(r, row, first_col + F_ROLE),
+		.org_role = (enum org_role)db_get_i64(r, row, first_col + F_ORG_ROLE),
+		.may_read = db_get_bool(r, row, first_col + F_MAY_READ),
+		.may_write = db_get_bool(r, row, first_col + F_MAY_WRITE),
+		.may_admin = db_get_bool(r, row, first_col + F_MAY_ADMIN),
+		.may_create = db_get_bool(r, row, first_col + F_MAY_CREATE),
+		.token_id = db_get_i64(r, row, first_col + F_TOKEN_ID),
 	};
 }
 

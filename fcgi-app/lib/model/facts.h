@@ -50,4 +50,6 @@ unsigned facts_caps(const struct conf *cf, const struct identity *id, struct str
 void facts_args(struct db_args *a, struct str ns, struct str repo, const struct identity *id, unsigned caps);
 /* Reads the facts from row 0, columns from first_col on. */
 void facts_from_row(struct ctx *c, const struct db_result *r, int first_col, struct facts *out);
+/* The same from any row: statements that decide several repositories at once. */
+void facts_from_rows(struct ctx *c, const struct db_result *r, int row, int first_col, struct facts *out);
 #endif

@@ -1,0 +1,235 @@
+/* Manifests: GET and HEAD by tag and digest. One statement decides the permission, finds the manifest, writes the audit row and
+ * the pull's count. OCI distribution specification, "Pulling manifests". */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "http/response.h"
+#include "model/audit.h"
+#include "model/blob.h"
+#include "model/manifest.h"
+#include "oci/manifest.h"
+#include "oci/say.h"
+#include "registry/manifest-routes.h"
+#include "registry/v2.h"
+
+/* What the statement counts: a GET is a pull, a HEAD is none; nothing is written while the registry is read-only. */
+static void
+add_counting(struct req *rq, struct db_args *a, struct str reference, bool by_digest)
+{
+	struct buf meta = BUF(rq->c->mem);
+
+	if (rq->method != HTTP_GET || rq->c->conf->is_readonly || rq->authorizer) {
+		db_args_add(a, db_null());
+		db_args_add(a, db_null());
+		db_args_add(a, db_null());
+		db_args_add(a, db_bool(false));
+	} else {
+		buf_put(&meta, reg_audit_track(rq));
+		buf_puts(&meta, by_digest ? ",\"manifest_digest\":" : ",\"tag\":");
+		buf_put_json(&meta, reference);
+		db_args_add(a, db_i32(AUDIT_pull_repo));
+		db_args_add(a, db_strn(buf_str(&meta)));
+		db_args_add(a, db_strn(rq->remote_addr));
+		db_args_add(a, db_bool(rq->c->conf->feature_image_pull_stats));
+	}
+	db_args_add(a, db_bool(rq->c->audit_overflow));
+	db_args_add(a, db_str(rq->c->conf->kade_strict_pull_log ? "on" : "off"));
+}
+
+static enum err_kind
+bind_manifest(struct req *rq, struct db_args *a)
+{
+	const struct str  ref = req_capture(rq, "reference");
+	struct oci_digest d;
+
+	switch (oci_ref_parse(ref, &d)) {
+	case OCI_REF_TAG:
+		rq->load_stmt = STMT_MANIFEST_BY_TAG_LOAD;
+		db_args_add(a, db_strn(ref));
+		add_counting(rq, a, ref, false);
+		break;
+	case OCI_REF_DIGEST:
+		rq->load_stmt = STMT_MANIFEST_BY_DIGEST_LOAD;
+		db_args_add(a, db_strn(ref));
+		add_counting(rq, a, ref, true);
+		db_args_add(a, db_i64(push_window_ms(rq->c)));
+		break;
+	default:
+		rq->load_stmt = STMT_REPO_FACTS; /* names nothing that could exist */
+	}
+	return ERR_NONE;
+}
+
+static enum err_kind
+manifest_unknown(struct req *rq)
+{
+	return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_MANIFEST_UNKNOWN);
+}
+
+static enum oci_schema1_fallback
+fallback_of(const struct conf *cf)
+{
+	return cf->kade_schema1_fallback == CONF_SCHEMA1_ALWAYS          ? OCI_SCHEMA1_ALWAYS
+	       : cf->kade_schema1_fallback == CONF_SCHEMA1_LEGACY_ACCEPT ? OCI_SCHEMA1_LEGACY_ACCEPT
+	                                                                 : OCI_SCHEMA1_NEVER;
+}
+
+/* What of a tag the client can read: the stored manifest, or the linux/amd64 child of a list. */
+static enum err_kind
+negotiate(struct req *rq, struct manifest_row *m)
+{
+	struct oci_accept     accept;
+	const struct js_limits limits = { .bytes = (size_t)rq->c->conf->kade_max_manifest_bytes, .depth = JS_MANIFEST.depth, .values = JS_MANIFEST.values };
+
+	oci_accept_parse(req_header(rq, "accept"), &accept);
+	accept.is_old_docker = oci_is_old_docker(rq->user_agent);
+	for (int depth = 0; depth < 4; depth++) {
+		const struct db_result      *r;
+		struct oci_manifest         *parsed;
+		const struct oci_descriptor *child;
+		const enum oci_serve         serve = oci_accept_choose(&accept, oci_media_find(m->media_type), fallback_of(rq->c->conf));
+		if (serve == OCI_SERVE_STORED)
+			return ERR_NONE;
+		if (serve == OCI_SERVE_SCHEMA1)
+			return manifest_unknown(rq); /* no conversion to schema 1 yet: as for an image that has no such form */
+		TRY(oci_manifest_parse(rq->c, m->bytes, m->media_type, &limits, &parsed));
+		child = oci_manifest_child(parsed, "linux", "amd64");
+		if (child == NULL)
+			return manifest_unknown(rq);
+		TRY(db_exec(rq->c, STMT_MANIFEST_CHILD_BYTES, DB_ARGS(db_i64(rq->facts.repository_id), db_strn(oci_digest_str(&child->digest))), &r));
+		if (!manifest_from_row(r, 0, 0, m))
+			return manifest_unknown(rq);
+	}
+	return manifest_unknown(rq);
+}
+
+static enum err_kind
+reg_manifest_get(struct req *rq)
+{
+	const struct str    ref = req_capture(rq, "reference");
+	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD;
+	struct manifest_row m;
+	char                etag[OCI_DIGEST_TEXT + 2];
+
+	if (rq->load_stmt == STMT_REPO_FACTS || !manifest_from_row(rq->load, 0, FACTS_COLS, &m)) {
+		if (by_tag && db_get_bool(rq->load, 0, MANIFEST_BY_TAG_LOAD_EXPIRED))
+			return oci_tag_expired(rq->c, str_dup(rq->c->mem, ref));
+		return manifest_unknown(rq);
+	}
+	if (by_tag)
+		TRY(negotiate(rq, &m));
+	snprintf(etag, sizeof etag, "\"%.*s\"", STRF(m.digest));
+	res_header(rq, "Docker-Content-Digest", m.digest);
+	res_header(rq, "ETag", str_of(etag));
+	if (reg_not_modified(rq, etag)) {
+		res_empty(rq, 304);
+		return ERR_NONE;
+	}
+	res_body(rq, 200, str_dup(rq->c->mem, m.media_type), m.bytes);
+	return ERR_NONE;
+}
+
+/* Deletion: by tag ends that tag, by digest every tag of the manifest and the manifest's visibility. */
+static enum err_kind
+bind_delete(struct req *rq, struct db_args *a)
+{
+	const struct str  ref = req_capture(rq, "reference");
+	struct oci_digest d;
+
+	switch (oci_ref_parse(ref, &d)) {
+	case OCI_REF_TAG:
+		rq->load_stmt = STMT_TAG_DELETE_LOAD;
+		db_args_add(a, db_strn(ref));
+		break;
+	case OCI_REF_DIGEST:
+		rq->load_stmt = STMT_MANIFEST_DELETE_LOAD;
+		db_args_add(a, db_strn(ref));
+		db_args_add(a, db_i64(push_window_ms(rq->c)));
+		break;
+	default:
+		rq->load_stmt = STMT_REPO_FACTS;
+	}
+	return ERR_NONE;
+}
+
+static enum err_kind
+log_deleted_tag(struct req *rq, struct str tag, struct str digest)
+{
+	struct buf meta = BUF(rq->c->mem);
+
+	buf_put(&meta, reg_audit_track(rq));
+	buf_puts(&meta, ",\"tag\":");
+	buf_put_json(&meta, tag);
+	buf_puts(&meta, ",\"digest\":");
+	buf_put_json(&meta, digest);
+	buf_puts(&meta, "}");
+	return audit_add(rq->c, &(struct audit_row){ .kind = AUDIT_delete_tag, .namespace_id = rq->facts.namespace_id,
+	                                             .performer_id = rq->facts.caller_id, .repository_id = rq->facts.repository_id,
+	                                             .ip = rq->remote_addr, .metadata = buf_str(&meta) });
+}
+
+static enum err_kind
+delete_tag(struct req *rq, struct str tag)
+{
+	const struct db_result *r;
+	const int64_t           window_ms = db_get_i64(rq->load, 0, TAG_DELETE_LOAD_WINDOW_S) * 1000;
+
+	if (db_is_null(rq->load, 0, TAG_DELETE_LOAD_ID))
+		return manifest_unknown(rq);
+	if (db_get_bool(rq->load, 0, TAG_DELETE_LOAD_IS_IMMUTABLE) && rq->c->conf->feature_immutable_tags)
+		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, tag));
+	TRY(db_exec(rq->c, STMT_TAG_DELETE, DB_ARGS(db_i64(db_get_i64(rq->load, 0, TAG_DELETE_LOAD_ID)), db_i64(window_ms)), &r));
+	if (r->rows == 0)
+		return manifest_unknown(rq);
+	return log_deleted_tag(rq, tag, db_get_strn(rq->load, 0, TAG_DELETE_LOAD_DIGEST));
+}
+
+static enum err_kind
+delete_manifest(struct req *rq, struct str digest)
+{
+	const int64_t           id = db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_ID);
+	const struct db_result *r;
+
+	if (id == 0)
+		return manifest_unknown(rq);
+	if (db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_IMMUTABLE_TAGS) > 0 && rq->c->conf->feature_immutable_tags)
+		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, digest));
+	if (db_get_bool(rq->load, 0, MANIFEST_DELETE_LOAD_LIVE_PARENTS))
+		return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The manifest is part of an index that can be pulled.");
+	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_TAGS, DB_ARGS(db_i64(id), db_i64(db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000)), &r));
+	for (int i = 0; i < r->rows; i++)
+		TRY(log_deleted_tag(rq, db_get_strn(r, i, 0), digest));
+	return db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id)), NULL);
+}
+
+static enum err_kind
+reg_manifest_delete(struct req *rq)
+{
+	const struct str ref = req_capture(rq, "reference");
+
+	if (rq->load_stmt == STMT_TAG_DELETE_LOAD)
+		TRY(delete_tag(rq, ref));
+	else if (rq->load_stmt == STMT_MANIFEST_DELETE_LOAD)
+		TRY(delete_manifest(rq, ref));
+	else if (oci_ref_parse(ref, NULL) == OCI_REF_BAD_DIGEST)
+		return err_say(rq->c, ERR_BAD_INPUT, &OCI_SAY_DIGEST_INVALID);
+	else
+		return manifest_unknown(rq);
+	res_empty(rq, 202);
+	return ERR_NONE;
+}
+
+#define MANIFEST "/v2/<repo:repository>/manifests/<ref:reference>"
+const struct route REG_MANIFEST_ROUTES[] = {
+	{ .id = "getManifest", .methods = HTTP_GET | HTTP_HEAD, .path = MANIFEST, .proto = PROTO_V2, .auth = AUTH_REGISTRY,
+	  .perm = PERM_REPO_READ, .rate = RATE_REGISTRY_READ, .load = STMT_MANIFEST_BY_TAG_LOAD, .bind = bind_manifest,
+	  .run = reg_manifest_get, .mem_bytes = 16 << 20, .doc = "A manifest by tag or digest." },
+	{ .id = "putManifest", .methods = HTTP_PUT, .path = MANIFEST, .proto = PROTO_V2, .auth = AUTH_REGISTRY, .perm = PERM_REPO_WRITE,
+	  .rate = RATE_REGISTRY_WRITE, .flags = ROUTE_WRITES | ROUTE_PUSH | ROUTE_BODY, .run = reg_manifest_put, .mem_bytes = 32 << 20,
+	  .doc = "Stores a manifest and points tags to it." },
+	{ .id = "deleteManifest", .methods = HTTP_DELETE, .path = MANIFEST, .proto = PROTO_V2, .auth = AUTH_REGISTRY,
+	  .perm = PERM_REPO_WRITE_EXISTING, .rate = RATE_REGISTRY_WRITE, .flags = ROUTE_WRITES | ROUTE_PUSH, .tx = TX_WRITE,
+	  .load = STMT_TAG_DELETE_LOAD, .bind = bind_delete, .run = reg_manifest_delete,
+	  .doc = "Deletes a tag, or a manifest with all its tags." },
+	REG_SAY_END
+};
