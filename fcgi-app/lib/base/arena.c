@@ -16,7 +16,7 @@
 
 struct block {
 	struct block *next;
-	size_t        cap;
+	size_t cap;
 	_Alignas(ALIGN) unsigned char data[];
 };
 struct defer {
@@ -28,9 +28,9 @@ struct arena {
 	struct block *head; /* bump blocks, newest first */
 	struct block *big;  /* pieces above a quarter block, newest first */
 	struct defer *defer;
-	size_t        used; /* of head */
-	size_t        total, limit;
-	jmp_buf      *full;
+	size_t used; /* of head */
+	size_t total, limit;
+	jmp_buf *full;
 };
 
 static void
@@ -40,8 +40,7 @@ die(const char *what)
 	abort();
 }
 
-static void __attribute__((noreturn))
-arena_is_full(struct arena *a)
+static void __attribute__((noreturn)) arena_is_full(struct arena *a)
 {
 	if (a->full == NULL)
 		die("out of memory");
@@ -229,7 +228,8 @@ arena_rewind(struct arena *a, struct arena_mark m)
 {
 	run_defers(a, m.defer);
 	free_blocks(&a->big, m.big);
-	if (m.block == NULL && a->head != NULL) { /* keep the oldest block: loops would allocate it anew each time */
+	if (m.block == NULL &&
+	    a->head != NULL) { /* keep the oldest block: loops would allocate it anew each time */
 		while (a->head->next != NULL) {
 			struct block *b = a->head;
 			a->head = b->next;
@@ -240,6 +240,12 @@ arena_rewind(struct arena *a, struct arena_mark m)
 	}
 	a->used = m.used;
 	a->total = m.total;
+}
+
+void
+arena_set_limit(struct arena *a, size_t limit_bytes)
+{
+	a->limit = limit_bytes;
 }
 
 size_t

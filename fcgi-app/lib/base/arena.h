@@ -7,7 +7,7 @@
 
 struct arena;
 struct arena_mark {
-	void  *block, *big, *defer;
+	void *block, *big, *defer;
 	size_t used, total;
 };
 
@@ -28,7 +28,7 @@ void *arena_try(struct arena *a, size_t n) __attribute__((alloc_size(2)));
 /* n * size bytes, cleared; an overflow of the product counts as full. */
 void *arena_array(struct arena *a, size_t n, size_t size) __attribute__((returns_nonnull));
 void *arena_copy(struct arena *a, const void *p, size_t n) __attribute__((returns_nonnull));
-#define ARENA_NEW(a, type) ((type *)arena_zalloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_zalloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))
 
 /* Registers fn(p), run when the arena is reset, freed, or rewound past this point. */
@@ -39,10 +39,13 @@ void arena_undefer(struct arena *a, void (*fn)(void *), void *p);
 /* A scope inside the work: everything allocated or deferred after the mark goes at arena_rewind(). */
 struct arena_mark arena_mark(const struct arena *a);
 void arena_rewind(struct arena *a, struct arena_mark m);
+/* Another limit for what comes from here on: a route's own after the match, a little more for the answer that says that
+ * the arena was full. */
+void arena_set_limit(struct arena *a, size_t limit_bytes);
 /* Bytes handed out and not yet released. */
 size_t arena_used(const struct arena *a);
 
 /* uthash.h allocates from the arena named ARENA_HASH_MEM in the including file: #define ARENA_HASH_MEM (c->mem) first. */
-#define uthash_malloc(sz) arena_alloc(ARENA_HASH_MEM, sz)
+#define uthash_malloc(sz)  arena_alloc(ARENA_HASH_MEM, sz)
 #define uthash_free(p, sz) ((void)(p))
 #endif

@@ -19,15 +19,15 @@
 #define LINE_BYTES 8192
 
 struct log {
-	int             fd; /* -1 = syslog */
-	_Atomic int     max;
+	int fd; /* -1 = syslog */
+	_Atomic int max;
 	_Atomic uint64_t dropped;
-	const char     *path; /* NULL = not a file */
-	const char     *program;
+	char *path; /* NULL = not a file */
+	const char *program;
 };
 
 static const char *const LEVEL[] = { "error", "warn", "info", "debug" };
-static const int         SYSLOG_LEVEL[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+static const int SYSLOG_LEVEL[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 struct log *
 log_open(const char *target, const char *program, enum log_level max)
@@ -53,6 +53,17 @@ log_open(const char *target, const char *program, enum log_level max)
 		return NULL;
 	}
 	return l;
+}
+
+void
+log_close(struct log *l)
+{
+	if (l == NULL)
+		return;
+	if (l->path != NULL)
+		close(l->fd);
+	free(l->path);
+	free(l);
 }
 
 void
@@ -102,8 +113,9 @@ wanted(const struct log *l, enum log_level level)
 static void
 begin(struct buf *b, const struct log *l, enum log_level level)
 {
-	buf_putf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d", clock_iso_ms(b->mem, clock_now_ms()),
-	         LEVEL[level], l == NULL || l->program == NULL ? "kade" : l->program, (int)getpid());
+	buf_putf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d",
+	         clock_iso_ms(b->mem, clock_now_ms()), LEVEL[level],
+	         l == NULL || l->program == NULL ? "kade" : l->program, (int)getpid());
 }
 
 void
@@ -112,7 +124,7 @@ log_members(struct log *l, enum log_level level, struct str members)
 	if (!wanted(l, level))
 		return;
 	struct arena *mem = arena_new(0); /* apart from the request's, which may be full */
-	struct buf    b = BUF(mem);
+	struct buf b = BUF(mem);
 	begin(&b, l, level);
 	if (members.n > 0) {
 		buf_putc(&b, ',');
@@ -127,8 +139,8 @@ void
 log_line(const struct ctx *c, enum log_level level, const char *fmt, ...)
 {
 	struct log *l = c == NULL ? NULL : c->log;
-	char        text[LINE_BYTES / 2];
-	va_list     ap;
+	char text[LINE_BYTES / 2];
+	va_list ap;
 
 	if (!wanted(l, level))
 		return;
@@ -136,7 +148,7 @@ log_line(const struct ctx *c, enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	struct arena *mem = arena_new(0);
-	struct buf    b = BUF(mem);
+	struct buf b = BUF(mem);
 	begin(&b, l, level);
 	if (c != NULL && c->id[0] != '\0')
 		buf_putf(&b, ",\"id\":\"%s\"", c->id);
