@@ -46,7 +46,8 @@ take(struct oci_labels *out, const json_t *src, const json_t *except)
 	     it = json_object_iter_next((json_t *)(uintptr_t)src, it)) {
 		key = json_object_iter_key(it);
 		v = json_object_iter_value(it);
-		if (key[0] == '\0' || !json_is_string(v) || json_is_string(json_object_get(except, key)))
+		if (key[0] == '\0' || strlen(key) > LABEL_KEY_MAX || !json_is_string(v) ||
+		    json_is_string(json_object_get(except, key)))
 			continue;
 		out->v[out->n++] =
 		    (struct oci_label){ str_of(key), string_of(v), oci_label_is_json(string_of(v)) };
@@ -64,27 +65,6 @@ oci_labels_merge(struct ctx *c, const json_t *config_labels, const json_t *annot
 	take(out, annotations, NULL);
 }
 
-static bool
-has(const struct oci_labels *l, const struct oci_label *x)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (str_eq(l->v[i].key, x->key))
-			return str_eq(l->v[i].value, x->value);
-	return false;
-}
-
-void
-oci_labels_intersect(struct ctx *c, const struct oci_labels *a, const struct oci_labels *b,
-                     struct oci_labels *out)
-{
-	struct oci_labels both = { ARENA_ARRAY(c->mem, struct oci_label, a->n), 0 };
-
-	for (size_t i = 0; i < a->n; i++)
-		if (has(b, &a->v[i]))
-			both.v[both.n++] = a->v[i];
-	*out = both;
-}
-
 const struct oci_label *
 oci_labels_find(const struct oci_labels *l, const char *key)
 {
@@ -92,6 +72,21 @@ oci_labels_find(const struct oci_labels *l, const char *key)
 		if (str_eq_c(l->v[i].key, key))
 			return &l->v[i];
 	return NULL;
+}
+
+void
+oci_labels_common(struct ctx *c, const struct oci_labels *a, const struct oci_labels *b,
+                  struct oci_labels *out)
+{
+	static const char *const acting[] = { OCI_LABEL_EXPIRES_AFTER, OCI_LABEL_IMMUTABLE };
+	struct oci_labels both = { ARENA_ARRAY(c->mem, struct oci_label, 2), 0 };
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct oci_label *x = oci_labels_find(a, acting[i]), *y = oci_labels_find(b, acting[i]);
+		if (x != NULL && y != NULL && str_eq(x->value, y->value))
+			both.v[both.n++] = *x;
+	}
+	*out = both;
 }
 
 static bool

@@ -21,12 +21,14 @@ struct oci_labels {
 #define OCI_LABEL_IMMUTABLE     "quay.immutable"
 
 /* config.Labels (NULL for none) with the manifest's annotations (NULL for none) laid over; each key once.
- * Empty keys and values that are no strings are skipped. */
+ * Empty keys, keys above
+ * 255 bytes and values that are no strings are skipped. */
 void oci_labels_merge(struct ctx *c, const json_t *config_labels, const json_t *annotations,
                       struct oci_labels *out);
-/* What both hold with the same value: an index acts by what all its children say. */
-void oci_labels_intersect(struct ctx *c, const struct oci_labels *a, const struct oci_labels *b,
-                          struct oci_labels *out);
+/* The acting labels that both hold with the same value: an index acts by what all its children say. out may
+ * be a or b. */
+void oci_labels_common(struct ctx *c, const struct oci_labels *a, const struct oci_labels *b,
+                       struct oci_labels *out);
 const struct oci_label *oci_labels_find(const struct oci_labels *l, const char *key);
 /* {…} or […] that parses as such, at most 5,000 values deep 64. */
 bool oci_label_is_json(struct str value);

@@ -98,6 +98,15 @@ read_platform(struct ctx *c, const json_t *o, const char *in, struct oci_descrip
 	return oci_read_str(c, p, "platform", "variant", false, &d->variant);
 }
 
+/* Any text that fits a media type's place: it is a search key. */
+static enum err_kind
+read_artifact_type(struct ctx *c, const json_t *o, const char *in, struct str *out)
+{
+	TRY(oci_read_str(c, o, in, "artifactType", false, out));
+	return out->n <= OCI_MEDIA_TYPE_MAX ? ERR_NONE
+	                                    : oci_no_match(c, "'artifactType' of %s is too long", in);
+}
+
 enum err_kind
 oci_read_descriptor(struct ctx *c, const json_t *o, const char *in, struct oci_descriptor *out,
                     bool *has_urls)
@@ -119,7 +128,7 @@ oci_read_descriptor(struct ctx *c, const json_t *o, const char *in, struct oci_d
 	if (!oci_digest_parse(digest, &d.digest))
 		return oci_no_match(c, "'digest' of %s is not a sha256 or sha512 digest", in);
 	TRY(oci_read_object(c, o, in, "annotations", &d.annotations));
-	TRY(oci_read_str(c, o, in, "artifactType", false, &d.artifact_type));
+	TRY(read_artifact_type(c, o, in, &d.artifact_type));
 	TRY(read_urls(c, o, in, has_urls));
 	TRY(read_platform(c, o, in, &d));
 	*out = d;
@@ -189,6 +198,9 @@ oci_read_image(struct ctx *c, struct oci_manifest *m, oci_check_layer *check)
 	struct oci_descriptor *config = ARENA_NEW(c->mem, struct oci_descriptor);
 	int64_t sum = 0;
 
+	if (oci_member(m->root, "manifests") !=
+	    NULL) /* one reader could take it for a list, another for an image */
+		return oci_no_match(c, "an image manifest with 'manifests'");
 	TRY(oci_read_descriptor(c, json_object_get(m->root, "config"), "'config'", config, NULL));
 	m->config = config;
 	if (!json_is_array(layers))
@@ -216,7 +228,7 @@ oci_read_oci_extras(struct ctx *c, struct oci_manifest *m)
 	const json_t *subject = oci_member(m->root, "subject");
 
 	TRY(oci_read_object(c, m->root, "the manifest", "annotations", &m->annotations));
-	TRY(oci_read_str(c, m->root, "the manifest", "artifactType", false, &m->artifact_type));
+	TRY(read_artifact_type(c, m->root, "the manifest", &m->artifact_type));
 	if (subject != NULL) {
 		struct oci_descriptor *d = ARENA_NEW(c->mem, struct oci_descriptor);
 		TRY(oci_read_descriptor(c, subject, "'subject'", d, NULL));

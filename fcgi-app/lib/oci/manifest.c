@@ -116,8 +116,8 @@ oci_manifest_digest(const struct oci_manifest *m, enum oci_alg alg, struct str b
 const struct oci_descriptor *
 oci_manifest_child(const struct oci_manifest *m, const char *os, const char *architecture)
 {
-	for (size_t i = 0; i < m->children.n; i++) {
-		const struct oci_descriptor *d = &m->children.v[i];
+	for (size_t i = 0; i < m->entries.n; i++) {
+		const struct oci_descriptor *d = &m->entries.v[i];
 		if (!oci_media_is(d->media, OCI_IS_LIST) && str_eq_c(d->os, os) &&
 		    str_eq_c(d->architecture, architecture))
 			return d;

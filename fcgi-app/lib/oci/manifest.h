@@ -40,6 +40,7 @@ struct oci_manifest {
 	const struct oci_descriptor *config; /* NULL for lists and schema 1 */
 	struct oci_descriptors layers;       /* in the document's order (base first; schema 1 turned to it),
 	                                      * duplicates and foreign       ones included */
+	struct oci_descriptors entries;      /* of a list: entries that are manifests, as they stand */
 	struct oci_descriptors
 	    children; /* of a list: entries that are manifests, each digest once, in order */
 	struct oci_descriptors
@@ -74,7 +75,7 @@ enum err_kind oci_manifest_parse(struct ctx *c, struct str bytes, struct str con
  */
 void oci_manifest_digest(const struct oci_manifest *m, enum oci_alg alg, struct str bytes,
                          struct oci_digest *out);
-/* The first child for that platform, or NULL. Children of media type `list` are not looked into. */
+/* The first entry for that platform, or NULL. Entries that are lists themselves are not looked into. */
 const struct oci_descriptor *oci_manifest_child(const struct oci_manifest *m, const char *os,
                                                 const char *architecture);
 /* True when labels and history can be read from the config blob: an image config of schema 2 or OCI. */

@@ -11,9 +11,9 @@
 #define NAMESPACE_RULE "^([a-z0-9]+(?:[._-][a-z0-9]+)*)$"
 #define SHOWN_BYTES    255 /* of a refused name in a message */
 
-const struct say OCI_SAY_NAMESPACE_LENGTH = { 400, "NAME_INVALID",
+const struct say OCI_SAY_NAMESPACE_LENGTH = { 400, "invalid_request",
 	                                      "Namespace must be between 2 and 255 characters in length" };
-const struct say OCI_SAY_NAMESPACE_CHARACTERS = { 400, "NAME_INVALID",
+const struct say OCI_SAY_NAMESPACE_CHARACTERS = { 400, "invalid_request",
 	                                          "Namespace must match expression " NAMESPACE_RULE };
 
 static bool

@@ -14,7 +14,7 @@ SAY(BLOB_UPLOAD_INVALID, 400, "BLOB_UPLOAD_INVALID", "blob upload invalid");
 SAY(BLOB_UPLOAD_UNKNOWN, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
 SAY(BLOB_TOO_LARGE, 413, "BLOB_UPLOAD_INVALID", "Uploaded blob is larger than allowed by this registry");
 SAY(BLOB_UPLOAD_RANGE, 416, "BLOB_UPLOAD_INVALID", "blob upload invalid");
-SAY(BLOB_RANGE, 416, "BLOB_UNKNOWN", "requested range not satisfiable");
+SAY(BLOB_RANGE, 416, "RANGE_INVALID", "requested range not satisfiable");
 SAY(DIGEST_INVALID, 400, "DIGEST_INVALID", "provided digest did not match uploaded content");
 SAY(MANIFEST_BLOB_UNKNOWN, 400, "MANIFEST_BLOB_UNKNOWN", "manifest blob unknown to registry");
 SAY(MANIFEST_INVALID, 400, "MANIFEST_INVALID", "manifest invalid");

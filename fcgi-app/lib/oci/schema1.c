@@ -9,18 +9,20 @@
 #include "base/ctx.h"
 #include "base/digest.h"
 #include "oci/manifest-parts.h"
+#include "oci/name.h"
 #include "oci/say.h"
 
 #define ID_MAX 255
 static const struct js_limits V1_LIMITS = { .bytes = 1 << 20, .depth = 64, .values = 5000 };
+/* Its bytes are those of the document, counted before, and a short tail. */
+static const struct js_limits PAYLOAD_LIMITS = { .bytes = SIZE_MAX, .depth = 64, .values = 60000 };
 static const struct js_limits PROTECTED_LIMITS = { .bytes = 4096, .depth = 4, .values = 100 };
 
 static const char *
-read_id(struct ctx *c, const json_t *o, const char *key, char text[ID_MAX + 1])
+read_id(const json_t *o, const char *key, char text[ID_MAX + 1])
 {
 	const struct str s = js_str(o, key);
 
-	(void)c;
 	if (s.n == 0 || s.n > ID_MAX)
 		return NULL;
 	memcpy(text, s.p, s.n + 1);
@@ -39,8 +41,8 @@ read_v1(struct ctx *c, const json_t *entry, struct oci_v1_layer *out)
 	if (!js_count(out->v1_compatibility, &V1_LIMITS))
 		return oci_no_match(c, "a 'v1Compatibility' is too large");
 	o = json_loadb(out->v1_compatibility.p, out->v1_compatibility.n, JSON_REJECT_DUPLICATES, NULL);
-	id = read_id(c, o, "id", id_text);
-	parent = read_id(c, o, "parent", parent_text);
+	id = read_id(o, "id", id_text);
+	parent = read_id(o, "parent", parent_text);
 	json_decref(o);
 	if (id == NULL)
 		return oci_manifest_invalid(
@@ -131,26 +133,61 @@ bad_signature(struct ctx *c)
 	return oci_manifest_invalid(c, "malformed manifest data: could not read the signatures");
 }
 
-/* What one signature says was signed: the first formatLength bytes and formatTail. */
+struct format { /* of what was signed: the first bytes of the document, then a tail */
+	size_t length;
+	struct str tail;
+};
+
 static enum err_kind
-read_payload(struct ctx *c, struct str bytes, struct str protect, struct str *out)
+read_format(struct ctx *c, struct str bytes, struct str protect, struct format *out)
 {
-	struct str text, tail;
+	struct str text;
 	json_t *o;
 	int64_t length;
-	char *p;
 
 	if (protect.n > PROTECTED_LIMITS.bytes || !base64url_get(c->mem, protect, &text) ||
 	    js_parse(c, text, &PROTECTED_LIMITS, &o) != ERR_NONE)
 		return bad_signature(c);
 	length = js_i64(o, "formatLength", -1);
 	if (length < 0 || (uint64_t)length > bytes.n ||
-	    !base64url_get(c->mem, js_str(o, "formatTail"), &tail))
+	    !base64url_get(c->mem, js_str(o, "formatTail"), &out->tail))
 		return bad_signature(c);
-	p = arena_alloc(c->mem, (size_t)length + tail.n);
-	memcpy(p, bytes.p, (size_t)length);
-	memcpy(p + length, tail.p, tail.n);
-	*out = (struct str){ p, (size_t)length + tail.n };
+	out->length = (size_t)length;
+	return ERR_NONE;
+}
+
+static void
+free_json(void *p)
+{
+	json_decref(p);
+}
+
+/* What was signed must say what the document says, or the digest would stand for something else than what is
+ * read. */
+static bool
+payload_is_document(struct ctx *c, struct str payload, const json_t *root)
+{
+	json_t *document = json_copy((json_t *)(uintptr_t)root), *payload_root;
+
+	arena_defer(c->mem, free_json, document);
+	json_object_del(document, "signatures");
+	payload_root = json_loadb(payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
+	arena_defer(c->mem, free_json, payload_root);
+	return json_equal(payload_root, document) == 1;
+}
+
+static enum err_kind
+read_payload(struct ctx *c, const json_t *root, struct str bytes, const struct format *f, struct str *out)
+{
+	char *p = arena_alloc(c->mem, f->length + f->tail.n);
+	struct str payload = { p, f->length + f->tail.n };
+
+	memcpy(p, bytes.p, f->length);
+	if (f->tail.n > 0)
+		memcpy(p + f->length, f->tail.p, f->tail.n);
+	if (!js_count(payload, &PAYLOAD_LIMITS) || !payload_is_document(c, payload, root))
+		return bad_signature(c);
+	*out = payload;
 	return ERR_NONE;
 }
 
@@ -158,9 +195,11 @@ read_payload(struct ctx *c, struct str bytes, struct str protect, struct str *ou
 
 /* All signatures must speak of one payload. */
 static enum err_kind
-read_signatures(struct ctx *c, const json_t *list, struct str bytes, struct oci_schema1 *s)
+read_signatures(struct ctx *c, const json_t *root, struct str bytes, struct oci_schema1 *s)
 {
+	const json_t *list = oci_member(root, "signatures");
 	const size_t n = json_array_size(list);
+	struct format first = { 0 }, f = { 0 };
 
 	s->payload = bytes;
 	if (list == NULL)
@@ -172,7 +211,6 @@ read_signatures(struct ctx *c, const json_t *list, struct str bytes, struct oci_
 	for (size_t i = 0; i < n; i++) {
 		const json_t *o = json_array_get(list, i), *header = json_object_get(o, "header");
 		struct oci_signature *sig = &s->signatures[i];
-		struct str payload;
 
 		sig->jwk = json_object_get(header, "jwk");
 		sig->alg = js_str(header, "alg");
@@ -180,12 +218,13 @@ read_signatures(struct ctx *c, const json_t *list, struct str bytes, struct oci_
 		sig->protect = js_str(o, "protected");
 		if (!json_is_object(sig->jwk) || sig->alg.n == 0 || sig->signature.n == 0)
 			return bad_signature(c);
-		TRY(read_payload(c, bytes, sig->protect, &payload));
-		if (i > 0 && !str_eq(payload, s->payload))
+		TRY(read_format(c, bytes, sig->protect, &f));
+		if (i == 0)
+			first = f;
+		else if (f.length != first.length || !str_eq(f.tail, first.tail))
 			return bad_signature(c);
-		s->payload = payload;
 	}
-	return ERR_NONE;
+	return read_payload(c, root, bytes, &first, &s->payload);
 }
 
 enum err_kind
@@ -197,13 +236,15 @@ oci_read_schema1(struct ctx *c, struct oci_manifest *m, struct str bytes)
 	m->schema = 1;
 	TRY(oci_read_str(c, m->root, "the manifest", "name", true, &name));
 	TRY(oci_read_str(c, m->root, "the manifest", "tag", true, &s->tag));
+	if (!oci_tag_valid(s->tag))
+		return oci_no_match(c, "'tag' is not a tag");
 	TRY(oci_read_str(c, m->root, "the manifest", "architecture", false, &s->architecture));
 	if (!str_cut(name, '/', &s->ns, &s->repo)) {
 		s->repo = name;
 		s->ns = STR0;
 	}
 	TRY(read_layers(c, m, s));
-	TRY(read_signatures(c, oci_member(m->root, "signatures"), bytes, s));
+	TRY(read_signatures(c, m->root, bytes, s));
 	m->media = s->n_signatures > 0 ? OCI_MEDIA_SCHEMA1_SIGNED : OCI_MEDIA_SCHEMA1;
 	m->media_type = oci_media_info(m->media)->name;
 	m->schema1 = s;
