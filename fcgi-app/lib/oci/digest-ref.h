@@ -32,14 +32,14 @@ bool oci_digest_parse(struct str s, struct oci_digest *out);
 
 /* What a path segment that should be a digest or a tag is. */
 enum oci_ref_kind {
-	OCI_REF_TAG,        /* a valid tag */
-	OCI_REF_DIGEST,     /* a supported digest */
-	OCI_REF_LAX_DIGEST, /* algorithm:hex by the laxer rule of the route (other algorithm, other length,
-	                     * upper case): cannot be stored, so 404 for reads, 400 DIGEST_INVALID for writes
-	                     */
-	OCI_REF_BAD_DIGEST, /* has a ':' but is no digest, as sha256:baddigeststring: 400 DIGEST_INVALID, or
-	                       404 for reads */
-	OCI_REF_NONE        /* neither: 404 */
+	OCI_REF_TAG,    /* a valid tag */
+	OCI_REF_DIGEST, /* a supported digest */
+	/* algorithm:hex by the laxer rule of the route (other algorithm, other length, upper case): cannot be stored,
+	 * so 404 for reads, 400 DIGEST_INVALID for writes. */
+	OCI_REF_LAX_DIGEST,
+	/* Has a ':' but is no digest, as sha256:baddigeststring: 400 DIGEST_INVALID, or 404 for reads. */
+	OCI_REF_BAD_DIGEST,
+	OCI_REF_NONE /* neither: 404 */
 };
 /* *out is set for OCI_REF_DIGEST only; NULL allowed. */
 enum oci_ref_kind oci_ref_parse(struct str s, struct oci_digest *out);

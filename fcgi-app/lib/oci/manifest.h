@@ -32,27 +32,27 @@ struct oci_descriptors {
 };
 /* Everything is in c->mem; slices and json_t are borrowed from the parsed text, valid as long as c->mem. */
 struct oci_manifest {
-	enum oci_media
-	    media; /* has OCI_IS_MANIFEST; signed and unsigned schema 1 told apart by the content */
+	enum oci_media media;   /* a manifest's; schema 1 is told signed or not by its content */
 	const char *media_type; /* its constant name: the Content-Type of every answer */
 	int schema;             /* 1 or 2 */
 	bool is_index;
 	const struct oci_descriptor *config; /* NULL for lists and schema 1 */
-	struct oci_descriptors layers;       /* in the document's order (base first; schema 1 turned to it),
-	                                      * duplicates and foreign       ones included */
-	struct oci_descriptors entries;      /* of a list: entries that are manifests, as they stand */
-	struct oci_descriptors
-	    children; /* of a list: entries that are manifests, each digest once, in order */
-	struct oci_descriptors
-	    blob_refs; /* of a list: entries of any other type (buildkit's cache), each digest once */
-	struct oci_descriptors blobs; /* what the repository must hold: config, layers that are not foreign,
-	                               * blob_refs; each digest once with the first size claimed */
+
+	/* As the document lists them, base first (schema 1 turned to that), duplicates and foreign ones included. */
+	struct oci_descriptors layers;
+	/* Sum over them; -1 for lists and schema 1. */
+	int64_t layers_size_bytes;
+	/* Of a list: entries that are manifests, as they stand; the same with each digest once, in order; entries of
+	 * any other type (buildkit's cache), each digest once. */
+	struct oci_descriptors entries, children, blob_refs;
+	/* What the repository must hold: config, layers that are not foreign, blob_refs; each digest once, with the
+	 * first size claimed. */
+	struct oci_descriptors blobs;
+
 	const struct oci_descriptor *subject; /* NULL = none */
-	struct str
-	    artifact_type; /* artifactType, else an OCI image's config type; empty for a list without */
-	const json_t *annotations; /* OCI only; an object, or NULL */
-	int64_t
-	    layers_size_bytes; /* sum over layers, foreign and repeated ones too; -1 for lists, schema 1 */
+	/* artifactType, else an OCI image's config type; empty for a list without. */
+	struct str artifact_type;
+	const json_t *annotations;         /* OCI only; an object, or NULL */
 	const struct oci_schema1 *schema1; /* NULL for others */
 	const json_t *root;
 };
@@ -71,8 +71,7 @@ enum err_kind oci_manifest_gate(struct ctx *c, struct str content_type, enum oci
 enum err_kind oci_manifest_parse(struct ctx *c, struct str bytes, struct str content_type,
                                  const struct js_limits *limits, struct oci_manifest **out) MUST_CHECK;
 
-/* The digest by which a manifest is known: over the bytes, but over the signed payload for signed schema 1.
- */
+/* The digest by which a manifest is known: over the bytes, but over the signed payload for signed schema 1. */
 void oci_manifest_digest(const struct oci_manifest *m, enum oci_alg alg, struct str bytes,
                          struct oci_digest *out);
 /* The first entry for that platform, or NULL. Entries that are lists themselves are not looked into. */

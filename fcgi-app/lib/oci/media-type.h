@@ -5,33 +5,34 @@
 
 #include "base/str.h"
 
-enum oci_media {                      /* one row each in media-type.c */
-	         OCI_MEDIA_OTHER = 0, /* any type not listed: artifacts may use what they like */
-	         OCI_MEDIA_SCHEMA1,
-	         OCI_MEDIA_SCHEMA1_SIGNED,
-	         OCI_MEDIA_DOCKER_MANIFEST,
-	         OCI_MEDIA_DOCKER_LIST,
-	         OCI_MEDIA_OCI_MANIFEST,
-	         OCI_MEDIA_OCI_INDEX,
-	         OCI_MEDIA_OCI_ARTIFACT, /* the withdrawn artifact manifest: refused with 415 */
-	         OCI_MEDIA_DOCKER_CONFIG,
-	         OCI_MEDIA_DOCKER_PLUGIN,
-	         OCI_MEDIA_OCI_CONFIG,
-	         OCI_MEDIA_OCI_EMPTY,
-	         OCI_MEDIA_HELM_CONFIG,
-	         OCI_MEDIA_BUILDKIT_CACHE,
-	         OCI_MEDIA_DOCKER_LAYER,
-	         OCI_MEDIA_DOCKER_LAYER_GZIP,
-	         OCI_MEDIA_DOCKER_LAYER_ZSTD,
-	         OCI_MEDIA_DOCKER_FOREIGN,
-	         OCI_MEDIA_DOCKER_FOREIGN_GZIP,
-	         OCI_MEDIA_OCI_LAYER,
-	         OCI_MEDIA_OCI_LAYER_GZIP,
-	         OCI_MEDIA_OCI_LAYER_ZSTD,
-	         OCI_MEDIA_OCI_FOREIGN,
-	         OCI_MEDIA_OCI_FOREIGN_GZIP,
-	         OCI_MEDIA_OCI_FOREIGN_ZSTD,
-	         OCI_MEDIAS
+/* One row each in media-type.c. */
+enum oci_media {
+	OCI_MEDIA_OTHER = 0, /* any type not listed: artifacts may use what they like */
+	OCI_MEDIA_SCHEMA1,
+	OCI_MEDIA_SCHEMA1_SIGNED,
+	OCI_MEDIA_DOCKER_MANIFEST,
+	OCI_MEDIA_DOCKER_LIST,
+	OCI_MEDIA_OCI_MANIFEST,
+	OCI_MEDIA_OCI_INDEX,
+	OCI_MEDIA_OCI_ARTIFACT, /* the withdrawn artifact manifest: refused with 415 */
+	OCI_MEDIA_DOCKER_CONFIG,
+	OCI_MEDIA_DOCKER_PLUGIN,
+	OCI_MEDIA_OCI_CONFIG,
+	OCI_MEDIA_OCI_EMPTY,
+	OCI_MEDIA_HELM_CONFIG,
+	OCI_MEDIA_BUILDKIT_CACHE,
+	OCI_MEDIA_DOCKER_LAYER,
+	OCI_MEDIA_DOCKER_LAYER_GZIP,
+	OCI_MEDIA_DOCKER_LAYER_ZSTD,
+	OCI_MEDIA_DOCKER_FOREIGN,
+	OCI_MEDIA_DOCKER_FOREIGN_GZIP,
+	OCI_MEDIA_OCI_LAYER,
+	OCI_MEDIA_OCI_LAYER_GZIP,
+	OCI_MEDIA_OCI_LAYER_ZSTD,
+	OCI_MEDIA_OCI_FOREIGN,
+	OCI_MEDIA_OCI_FOREIGN_GZIP,
+	OCI_MEDIA_OCI_FOREIGN_ZSTD,
+	OCI_MEDIAS
 };
 enum oci_media_flag {
 	OCI_IS_MANIFEST = 1, /* can be pushed as a manifest and named as a child; lists included */
@@ -66,9 +67,10 @@ bool oci_media_valid(struct str name);
 /* KADE.SCHEMA1_FALLBACK: when an image may be answered as schema 1. */
 enum oci_schema1_fallback {
 	OCI_SCHEMA1_NEVER,
-	OCI_SCHEMA1_LEGACY_ACCEPT, /* when Accept lists a schema 1 type, or an old Docker says
-	                              application/json alone */
-	OCI_SCHEMA1_ALWAYS         /* also for an empty Accept and for wildcards, as Quay does */
+	/* When Accept lists a schema 1 type, or an old Docker says application/json alone. */
+	OCI_SCHEMA1_LEGACY_ACCEPT,
+	/* Also for an empty Accept and for wildcards, as Quay does. */
+	OCI_SCHEMA1_ALWAYS
 };
 struct oci_accept {
 	unsigned types;     /* bit 1 << enum oci_media for each manifest type listed */
@@ -79,9 +81,10 @@ struct oci_accept {
 };
 enum oci_serve {
 	OCI_SERVE_STORED,
-	OCI_SERVE_CHILD,  /* the linux/amd64 child of the list; ask again with the child's type; 404 without
-	                     such a child */
-	OCI_SERVE_SCHEMA1 /* converted; 404 MANIFEST_UNKNOWN where the image cannot be */
+	/* The linux/amd64 child of the list; ask again with the child's type; 404 without such a child. */
+	OCI_SERVE_CHILD,
+	/* Converted; 404 MANIFEST_UNKNOWN where the image cannot be. */
+	OCI_SERVE_SCHEMA1
 };
 /* Reads the header (all lines, merged with ", "). Types are compared exactly, parameters and q-values are
  * ignored. */

@@ -1,6 +1,5 @@
 /* What /v2 says: one constant per refusal, for the handlers under registry/. Codes are upper case with '_'
- * only, as the OCI distribution specification asks; status and wording are those that existing clients know.
- */
+ * only, as the OCI distribution specification asks; status and wording are those that existing clients know. */
 #ifndef KADE_OCI_SAY_H
 #define KADE_OCI_SAY_H
 #include <stdint.h>
@@ -46,8 +45,7 @@ extern const struct say OCI_SAY_PUSHES_DISABLED;   /* 405 DENIED */
 extern const struct say OCI_SAY_RECOVERY_MODE;     /* 405 DENIED: ACCOUNT_RECOVERY_MODE */
 extern const struct say OCI_SAY_TOO_MANY_REQUESTS; /* 429 TOOMANYREQUESTS */
 
-/* The refusals whose words depend on the case. Each records the failure and returns its kind. Sizes in bytes.
- */
+/* The refusals whose words depend on the case. Each records the failure and returns its kind. Sizes in bytes. */
 enum err_kind oci_blob_too_large(struct ctx *c, int64_t uploaded, int64_t max_allowed);
 enum err_kind oci_blob_unknown_in_manifest(struct ctx *c, const char *digest);
 enum err_kind oci_tag_expired(struct ctx *c, const char *tag);
