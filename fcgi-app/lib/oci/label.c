@@ -129,7 +129,7 @@ oci_duration_parse(struct str s, int64_t *out_ms)
 	};
 	int64_t n;
 
-	if (s.n < 2 || s.p[0] == '-')
+	if (s.n < 2)
 		return false;
 	for (size_t i = 0; i < sizeof unit / sizeof unit[0]; i++)
 		if (s.p[s.n - 1] == unit[i].name &&
