@@ -1,6 +1,6 @@
 # PgBouncer, transaction mode, on a Unix socket in front of a cluster of postgres.sh.
 #   ctl start pgbouncer DIR POSTGRES=dir-of-the-cluster
-# env: KADE_TEST_POOLER_URI (database kade_test through the pooler), PGBOUNCER_HOST.
+# env: KADE_TEST_DB_POOLED (database kade_test through the pooler), PGBOUNCER_HOST.
 pgbouncer_start()
 {
 	local dir=$1 user
@@ -30,7 +30,7 @@ pgbouncer_start()
 	chmod 600 "$dir/users"
 	: >"$dir/env"
 	say_env "$dir" PGBOUNCER_HOST "$dir"
-	say_env "$dir" KADE_TEST_POOLER_URI "postgresql://$PGUSER:$PGPASSWORD@/kade_test?host=$dir"
+	say_env "$dir" KADE_TEST_DB_POOLED "postgresql://$PGUSER:$PGPASSWORD@/kade_test?host=$dir"
 	spawn "$dir" pgbouncer "$user" pgbouncer "$dir/pgbouncer.ini"
 	export PGUSER PGPASSWORD
 	until_ok 20 psql -qAt -h "$dir" -d kade_test -c 'SELECT 1' ||

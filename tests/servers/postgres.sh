@@ -1,6 +1,6 @@
 # A PostgreSQL cluster on a Unix socket. Needs no port. Database superuser: kade, with a random password.
-# env: PGHOST PGUSER PGPASSWORD, KADE_TEST_DB_URI (the empty database "kade_test").
-# A database made once and copied for each test:  ctl db DIR create NAME | copy TEMPLATE NAME | drop NAME
+# env: PGHOST PGUSER PGPASSWORD, KADE_TEST_DB (a database with the schema), KADE_TEST_DB_EMPTY (one without).
+# A database made once and copied for each test:  ctl db DIR create NAME | schema NAME | copy TEMPLATE NAME | drop NAME
 
 PG_BIN=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 PG_USER=$(id -un)
@@ -34,14 +34,18 @@ postgres_start()
 		say_env "$dir" PGHOST "$dir"
 		say_env "$dir" PGUSER kade
 		say_env "$dir" PGPASSWORD "$password"
-		say_env "$dir" KADE_TEST_DB_URI "postgresql://kade:$password@/kade_test?host=$dir"
+		say_env "$dir" KADE_TEST_DB "postgresql://kade:$password@/kade_test?host=$dir"
+		say_env "$dir" KADE_TEST_DB_EMPTY "postgresql://kade:$password@/kade_empty?host=$dir"
 	fi
 	spawn "$dir" postgres "$PG_USER" "$PG_BIN/postgres" -D "$dir/data"
 	. "$dir/env"
 	export PGHOST PGUSER PGPASSWORD
 	until_ok 60 psql -qAtd postgres -c 'SELECT 1' || { cat "$dir/postgres.log" >&2; die "PostgreSQL does not answer"; }
-	psql -qAtd postgres -c "SELECT 1 FROM pg_database WHERE datname = 'kade_test'" | grep -q 1 ||
-		psql -qd postgres -c 'CREATE DATABASE kade_test'
+	if ! psql -qAtd postgres -c "SELECT 1 FROM pg_database WHERE datname = 'kade_test'" | grep -q 1; then
+		postgres_db "$dir" create kade_test
+		postgres_db "$dir" schema kade_test
+		postgres_db "$dir" create kade_empty
+	fi
 }
 
 postgres_stop()
@@ -49,7 +53,19 @@ postgres_stop()
 	stop_pid "$1/postgres.pid" 60 INT
 }
 
-# postgres_db DIR create NAME | copy TEMPLATE NAME | drop NAME | uri NAME
+# The migrations, in order, each in one transaction unless it says otherwise.
+postgres_schema()
+{
+	local file one
+	for file in "$top"/sql/schema/[0-9]*.sql; do
+		[ -e "$file" ] || continue
+		one=--single-transaction
+		! grep -q '^-- transaction: none' "$file" || one=
+		psql -Xqd "$1" -v ON_ERROR_STOP=1 $one -f "$file" >/dev/null || die "schema: $file failed"
+	done
+}
+
+# postgres_db DIR create NAME | schema NAME | copy TEMPLATE NAME | drop NAME | uri NAME
 postgres_db()
 {
 	local dir=$1 verb=$2
@@ -58,6 +74,7 @@ postgres_db()
 	export PGHOST PGUSER PGPASSWORD
 	case $verb in
 	create) psql -qd postgres -v n="$1" <<<'CREATE DATABASE :"n"' ;;
+	schema) postgres_schema "$1" ;;
 	copy)   psql -qd postgres -v t="$1" -v n="$2" <<<'CREATE DATABASE :"n" TEMPLATE :"t"' ;;
 	drop)   psql -qd postgres -v n="$1" <<<'DROP DATABASE IF EXISTS :"n" WITH (FORCE)' ;;
 	uri)    echo "postgresql://kade:$PGPASSWORD@/$1?host=$dir" ;;

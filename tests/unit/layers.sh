@@ -4,8 +4,9 @@
 set -u
 cd "${top_srcdir:-$(dirname "$0")/../..}" || exit 1
 
-# From left to right. registry, appr, api and site know nothing of one another.
-order='base conf net db store model auth oci scan http'
+# From left to right. auth (credentials, tokens, scopes) and oci (names, digests, manifests) read bytes and know no row;
+# model needs what both of them say. registry, appr, api and site know nothing of one another.
+order='base conf net db auth oci store model scan http'
 last='registry appr api site'
 
 # Every quoted include with a folder: FILE TARGET, e.g. fcgi-app/lib/db/pool.c conf/conf.h
