@@ -147,6 +147,7 @@ enum store_removed {
 struct store_driver {
 	const char *name;    /* as in DISTRIBUTED_STORAGE_CONFIG */
 	const char *warning; /* what an operator must know before using it in production; NULL nothing */
+	unsigned caps;       /* enum store_caps that a location of it may have; store->caps is what it has */
 
 	/* Opens a location; no I/O over a network, so that a process starts while a store is down. *out: taken, ended by
 	 * close. ERR_BAD_INPUT names a missing or wrong parameter, ERR_STORE a local folder that cannot be used. */
@@ -161,8 +162,9 @@ struct store_driver {
 	 * upload_new: begins the upload `id` (a uuid not used before). *state given. */
 	enum err_kind (*upload_new)(struct ctx *, struct store *, const char *id, struct str *state);
 	/* Makes ready to write at `offset`, which the row says; what an unfinished attempt stored beyond it is dropped or
-	 * overwritten. ERR_NOT_FOUND when the upload or a byte before offset is gone (the client must start anew), ERR_BUSY
-	 * when another request works on it. *out given, closed with c->mem. */
+	 * overwritten. ERR_BUSY when another request works on it. ERR_NOT_FOUND when the upload or a byte before offset is
+	 * gone (the client must start anew); that may also show later, in begin_part, read_back or complete, and must do so
+	 * for an upload that was completed, since complete can be repeated. *out given, closed with c->mem. */
 	enum err_kind (*upload_open)(struct ctx *, struct store *, const char *id, struct str state,
 	                             int64_t offset, struct store_put **out);
 	enum err_kind (*begin_part)(struct ctx *, struct store_put *, const struct store_part *);
@@ -179,7 +181,10 @@ struct store_driver {
 	 * are content addresses. Repeatable: when an earlier try did it and died, the answer is ERR_NONE. Leaves nothing of
 	 * the upload. The handle is finished. */
 	enum err_kind (*complete)(struct ctx *, struct store_put *, const char *key);
-	/* Drops the upload; ERR_NONE also when it was gone. Must not be called with an open handle of this process. */
+	/* Drops the upload by the handle that works on it, which is finished then, except for put_close. */
+	enum err_kind (*cancel)(struct ctx *, struct store_put *);
+	/* Drops the upload by its row; ERR_NONE also when it was gone, ERR_BUSY while some request has it open. A state that
+	 * cannot be read must not keep the upload, as far as its id leads to it. */
 	enum err_kind (*upload_abort)(struct ctx *, struct store *, const char *id, struct str state);
 	/* Releases the handle's resources before c->mem does (which is always safe too). */
 	void (*put_close)(struct ctx *, struct store_put *);
