@@ -1,29 +1,171 @@
 /* What kade.fcgi serves: its route tables and what a worker opens for them. */
 #include "app.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/routes.h"
+#include "auth/bucket.h"
+#include "auth/gate.h"
+#include "auth/keyring.h"
+#include "auth/login.h"
+#include "auth/page-token.h"
+#include "auth/password.h"
+#include "auth/throttle.h"
+#include "auth/token-cache.h"
+#include "base/arena.h"
+#include "base/counters.h"
+#include "base/ctx.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "db/db.h"
 #include "http/dispatch.h"
 #include "http/route.h"
+#include "model/upload.h"
+#include "options.h"
+#include "registry/v2.h"
+#include "site/routes.h"
+#include "store/store.h"
+
+#define TOKEN_ENTRIES 4096
+#define TOKEN_BYTES   (1 << 20)
+
+static bool
+failed(const struct ctx *c, const char *what, char *why, size_t why_bytes)
+{
+	snprintf(why, why_bytes, "%s: %s", what, c->err.text);
+	return false;
+}
+
+static struct db_pool *
+open_db(const struct conf *cf, int threads)
+{
+	return db_pool_new(&(struct db_pool_conf){ .keywords = cf->db.keywords,
+	                                           .values = cf->db.values,
+	                                           .size = threads < cf->kade_db_connections ? threads : (int)cf->kade_db_connections,
+	                                           .pooler = (enum db_pooler)cf->kade_db_pooler,
+	                                           .program = "kade.fcgi",
+	                                           .statement_timeout_ms = (int)cf->kade_db_statement_timeout_s * 1000,
+	                                           .lock_timeout_ms = (int)cf->kade_db_lock_timeout_s * 1000,
+	                                           .connect_timeout_s = 3 });
+}
+
+static bool
+open_stores(struct ctx *c, struct app *app, char *why, size_t why_bytes)
+{
+	const struct conf          *cf = app->conf;
+	struct store_location_conf *l = ARENA_ARRAY(c->mem, struct store_location_conf, cf->locations.n + 1);
+	const char                **preference = ARENA_ARRAY(c->mem, const char *, cf->storage_preference.n + 1);
+	struct store_set_conf       sc = { .locations = l, .n = cf->locations.n, .preference = preference, .n_preference = cf->storage_preference.n,
+		                       .env = { .spool_dir = cf->kade_spool_dir, .is_read_only = cf->is_readonly } };
+
+	for (size_t i = 0; i < cf->locations.n; i++)
+		l[i] = (struct store_location_conf){ .name = cf->locations.v[i].name, .driver = cf->locations.v[i].driver, .params = cf->locations.v[i].params };
+	for (size_t i = 0; i < cf->storage_preference.n; i++)
+		preference[i] = cf->locations.v[cf->storage_preference.v[i]].name;
+	return store_set_open(c, &sc, &app->stores) == ERR_NONE || failed(c, "storage", why, why_bytes);
+}
+
+static bool
+open_login(struct ctx *c, struct app *app, char *why, size_t why_bytes)
+{
+	const struct conf *cf = app->conf;
+	struct login_env  *env = calloc(1, sizeof *env);
+	struct jose_key   *key;
+	void              *region;
+
+	if (env == NULL)
+		abort();
+	app->login = env;
+	if (secrets_init(c, str_of(cf->secret_key), str_of(cf->database_secret_key), &env->secrets) != ERR_NONE)
+		return failed(c, "secret keys", why, why_bytes);
+	if (instance_key_load(c, cf->kade_key_dir != NULL ? cf->kade_key_dir : cf->dir,
+	                      cf->kade_token_algorithm == CONF_TOKEN_RS256 ? JOSE_RS256 : JOSE_ES256, &key) != ERR_NONE)
+		return failed(c, "signing key", why, why_bytes);
+	env->keys = keyring_new(key, KEYRING_SERVICE, cf->base_url);
+	env->passwords = password_cache_new();
+	env->tokens = token_cache_new(TOKEN_ENTRIES, TOKEN_BYTES);
+	env->gate_slots = gate_slots_default();
+	region = counters_region(app->counters, REGION_BCRYPT_GATE, gate_bytes());
+	env->gate = region == NULL ? NULL : gate_init(region);
+	region = counters_region(app->counters, REGION_LOGIN_THROTTLE, throttle_bytes());
+	env->throttle = region == NULL ? NULL : throttle_init(region);
+	region = counters_region(app->counters, REGION_RATE_BUCKETS, bucket_bytes());
+	app->buckets = region == NULL ? NULL : bucket_init(region);
+	if (env->gate == NULL || env->throttle == NULL || app->buckets == NULL) {
+		snprintf(why, why_bytes, "the counters' regions are too small for the tables of this release");
+		return false;
+	}
+	return true;
+}
+
+/* The key that page tokens are made with: PAGE_TOKEN_KEY, else derived from SECRET_KEY. */
+static bool
+open_page_key(struct ctx *c, struct app *app, char *why, size_t why_bytes)
+{
+	struct page_key  *k = calloc(1, sizeof *k);
+	struct secret_key derived;
+
+	if (k == NULL)
+		abort();
+	app->page_key = k;
+	if (app->conf->page_token_key != NULL) {
+		if (page_key_parse(c, str_of(app->conf->page_token_key), k))
+			return true;
+		snprintf(why, why_bytes, "PAGE_TOKEN_KEY is not the base64 text of 32 bytes");
+		return false;
+	}
+	secret_key_derive(&app->login->secrets.application, "kade page token", &derived);
+	memcpy(k->sign, derived.b, sizeof k->sign);
+	memcpy(k->encrypt, derived.b + sizeof k->sign, sizeof k->encrypt);
+	return true;
+}
+
+/* What the database must know of this process: its locations and its key. A database that is away is no reason not to start:
+ * it is told with the first token, and locations at the next start of any process. */
+static void
+announce(struct ctx *c, struct app *app)
+{
+	enum err_kind e = ERR_NONE;
+
+	if (app->conf->is_readonly)
+		return;
+	for (size_t i = 0; i < app->conf->locations.n && e == ERR_NONE; i++)
+		e = location_ensure(c, app->conf->locations.v[i].name);
+	if (e == ERR_NONE)
+		e = keyring_announce(c, app->login->keys);
+	if (e != ERR_NONE)
+		log_line(c, LOG_LEVEL_WARN, "the database does not answer yet: %s", c->err.text);
+}
 
 bool
 app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 {
-	(void)app;
-	(void)o;
-	(void)why;
-	(void)why_bytes;
-	return true;
+	struct ctx c = { .conf = app->conf, .mem = arena_new(0), .log = app->log, .counters = app->counters };
+	bool       ok;
+
+	app->db = c.db = open_db(app->conf, o->threads);
+	ok = open_stores(&c, app, why, why_bytes) && open_login(&c, app, why, why_bytes) && open_page_key(&c, app, why, why_bytes);
+	if (ok)
+		announce(&c, app);
+	arena_free(c.mem);
+	return ok;
 }
 
 void
 app_close(struct app *app)
 {
-	(void)app;
+	store_set_close(app->stores);
+	db_pool_free(app->db);
 }
 
 const struct route *const *
 app_routes(void)
 {
-	static const struct route *const TABLES[] = { NULL };
+	static const struct route *const TABLES[] = { REG_PING_ROUTES, REG_TOKEN_ROUTES, REG_BLOB_ROUTES, REG_UPLOAD_ROUTES,
+		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES,
+		                                      API_INITIALIZE_ROUTES, NULL };
 
 	return TABLES;
 }

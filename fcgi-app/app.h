@@ -8,13 +8,17 @@
 #include "http/http-conf.h"
 
 struct arena;
+struct buckets;
 struct conf;
 struct counters;
 struct db_pool;
 struct log;
+struct login_env;
 struct options;
+struct page_key;
 struct req;
 struct route;
+struct store_set;
 
 /* One configuration, loaded and checked in the parent, read-only afterwards; a reload makes another. */
 struct app_settings {
@@ -35,6 +39,10 @@ struct app {
 	struct counters *counters;
 	struct log *log;
 	struct log *access;
+	struct store_set *stores;
+	struct login_env *login;     /* secrets, keys, throttles: auth/login.h */
+	struct buckets *buckets;     /* rate limits of this host */
+	const struct page_key *page_key;
 };
 
 /* Loads and checks the file. False with a sentence for the operator in why; no secret in it. Called in the parent, at start

@@ -1,9 +1,9 @@
 /* Blobs: GET with Range, HEAD, DELETE of the repository's link. OCI distribution specification, "Pulling blobs". Downloads go,
  * in this order, to the store itself (redirect), to the web server (send-file header), or through this process. */
+#include "app.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "conf/conf.h"
-#include "http/app.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "oci/range.h"

@@ -1,10 +1,10 @@
 /* Lists: tags of a repository, the catalogue, referrers of a digest. OCI distribution specification, "Content discovery". */
+#include "app.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/digest.h"
 #include "conf/conf.h"
 #include "auth/secret.h"
-#include "http/app.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "oci/manifest.h"

@@ -1,9 +1,9 @@
 /* The push of a manifest: read, check, one transaction. OCI distribution specification, "Pushing manifests". Nothing of a
  * refused push stays, and a tag never passes through a moment without a manifest. */
+#include "app.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "conf/conf.h"
-#include "http/app.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "model/manifest.h"

@@ -1,6 +1,7 @@
 /* /v2/auth: credentials and scopes in, a registry token out. Docker registry token authentication specification. A token
  * request changes nothing: a repository that the caller may create gets its rights into the token, and is made by the first
  * write. */
+#include "app.h"
 #include "auth/keyring.h"
 #include "auth/login.h"
 #include "auth/registry-token.h"
@@ -9,7 +10,6 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "conf/conf.h"
-#include "http/app.h"
 #include "http/response.h"
 #include "model/audit.h"
 #include "oci/name.h"

@@ -1,4 +1,5 @@
 /* An upload inside one request. */
+#include "app.h"
 #include "registry/upload-state.h"
 
 #include <string.h>
@@ -6,7 +7,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "conf/conf.h"
-#include "http/app.h"
 #include "http/response.h"
 #include "oci/range.h"
 #include "oci/say.h"

@@ -1,8 +1,8 @@
 /* Uploads of blobs: start (with mount and single POST), chunks, completion, status, cancel. OCI distribution specification,
  * "Pushing blobs". The row is the only state: any process of any host takes the next request of a session. */
+#include "app.h"
 #include "base/arena.h"
 #include "conf/conf.h"
-#include "http/app.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "oci/name.h"

@@ -38,9 +38,10 @@ enum counter { /* one row each in counters.c: name and help in the exposition */
 	       CNT_BEARER_BAD,
 	       CNT_KINDS
 };
-enum region { REGION_LOGIN_THROTTLE, REGION_RATE_BUCKETS, REGIONS };
+enum region { REGION_LOGIN_THROTTLE, REGION_RATE_BUCKETS, REGION_BCRYPT_GATE, REGIONS };
 #define REGION_LOGIN_THROTTLE_BYTES ((size_t)1 << 20)
 #define REGION_RATE_BUCKETS_BYTES   ((size_t)2 << 20)
+#define REGION_BCRYPT_GATE_BYTES    ((size_t)4 << 10)
 
 #define COUNTERS_BUCKETS 16                                /* of a latency histogram, the last is +Inf */
 #define COUNTERS_CLASSES 5                                 /* 1xx … 5xx */
