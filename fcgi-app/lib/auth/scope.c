@@ -4,34 +4,32 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
+/* clang-format off */
 const struct scope_info SCOPES[SCOPE_COUNT] = {
-	{SCOPE_REPO_READ,    "repo:read",   "fa-hdd-o",       "View all visible repositories",
-         "The application can see and pull every repository that the granting user or robot account can "
-         "see.",	                                                                          false},
-	{ SCOPE_REPO_WRITE,  "repo:write",  "fa-hdd-o",       "Read/Write to any accessible repositories",
-         "The application can see, pull and push every repository that the granting user or robot account "
-         "can push to.",	                                                                  false},
-	{ SCOPE_REPO_ADMIN,  "repo:admin",  "fa-hdd-o",       "Administer Repositories",
-         "The application can administer every repository that the granting user or robot account "
-         "administers.",	                                                                  false},
-	{ SCOPE_REPO_CREATE, "repo:create", "fa-plus",        "Create Repositories",
-         "The application can create repositories in every namespace where the granting user or robot "
-         "account can.",	                                                                  false},
-	{ SCOPE_USER_READ,   "user:read",   "fa-user",        "Read User Information",
-         "The application can read your account's details, such as its name and e-mail address.", false},
-	{ SCOPE_USER_ADMIN,  "user:admin",  "fa-gear",        "Administer User",
-         "The application can administer your account: make robot accounts and give them rights on your "
-         "repositories. Grant this "
-	  "only to an application that you trust completely.",	                            true },
-	{ SCOPE_ORG_ADMIN,   "org:admin",   "fa-gear",        "Administer Organization",
-         "The application can administer your organizations: make robot accounts and teams and change who "
-         "belongs to them. Grant "
-	  "this only to an application that you trust completely.",	                       true },
-	{ SCOPE_SUPER_USER,  "super:user",  "fa-street-view", "Super User Access",
-         "The application can administer this installation: its users, its organizations and everything in "
-         "the superuser panel. "
-	  "Grant this only to an application that you trust completely.",	                 true },
+	{ SCOPE_REPO_READ, "repo:read", "fa-hdd-o", "View all visible repositories",
+	  "The application can see and pull every repository that the granting user or robot account can see.", false },
+	{ SCOPE_REPO_WRITE, "repo:write", "fa-hdd-o", "Read/Write to any accessible repositories",
+	  "The application can see, pull and push every repository that the granting user or robot "
+	  "account can push to.", false },
+	{ SCOPE_REPO_ADMIN, "repo:admin", "fa-hdd-o", "Administer Repositories",
+	  "The application can administer every repository that the granting user or robot account "
+	  "administers.", false },
+	{ SCOPE_REPO_CREATE, "repo:create", "fa-plus", "Create Repositories",
+	  "The application can create repositories in every namespace where the granting user or robot "
+	  "account can.", false },
+	{ SCOPE_USER_READ, "user:read", "fa-user", "Read User Information",
+	  "The application can read your account's details, such as its name and e-mail address.", false },
+	{ SCOPE_USER_ADMIN, "user:admin", "fa-gear", "Administer User",
+	  "The application can administer your account: make robot accounts and give them rights on your "
+	  "repositories. Grant this only to an application that you trust completely.", true },
+	{ SCOPE_ORG_ADMIN, "org:admin", "fa-gear", "Administer Organization",
+	  "The application can administer your organizations: make robot accounts and teams and change "
+	  "who belongs to them. Grant this only to an application that you trust completely.", true },
+	{ SCOPE_SUPER_USER, "super:user", "fa-street-view", "Super User Access",
+	  "The application can administer this installation: its users, its organizations and everything "
+	  "in the superuser panel. Grant this only to an application that you trust completely.", true },
 };
+/* clang-format on */
 
 static unsigned
 bit_of(struct str name)

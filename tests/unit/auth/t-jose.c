@@ -193,6 +193,7 @@ jwk_round_trip_has_no_private_member(void **state)
 	}
 }
 
+/* clang-format off */
 static void
 bad_jwks(void **state)
 {
@@ -219,6 +220,7 @@ bad_jwks(void **state)
 		assert_int_equal(from_jwk(V[i], &key), ERR_BAD_INPUT);
 }
 
+/* clang-format on */
 /* header . payload . signature made over these very texts with key */
 static struct str
 forge(const struct jose_key *key, const char *header, const char *payload)
@@ -353,6 +355,7 @@ size_limits(void **state)
 	refused(forge(EC, "{\"alg\":\"ES256\"}", str_fmt(C.mem, "{\"x\":%.*s}", 6000, big)), EC);
 }
 
+/* clang-format off */
 static void
 claims(void **state)
 {
@@ -395,6 +398,7 @@ claims(void **state)
 	assert_int_equal(jose_check_claims(&C, json("{\"iss\":\"quay\",\"aud\":\"reg\",\"exp\":1800003600,\"iat\":1800000000,\"nbf\":\"x\"}"), &want),
 	                 ERR_UNAUTHENTICATED);
 }
+/* clang-format on */
 
 static void
 key_files(void **state)
