@@ -20,32 +20,42 @@
 #include "base/js.h"
 
 /* RFC 7638 section 3.1 */
-#define RFC7638_N                                                                                                      \
-	"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknj"  \
-	"hMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQ"  \
-	"vRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzK"  \
+#define RFC7638_N                                                                                            \
+	"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_"            \
+	"BJECPebWKRXjBZCiFV4n3oknj"                                                                          \
+	"hMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_"                                    \
+	"FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQ"                                                  \
+	"vRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-"      \
+	"csFCur-kEgU8awapJzK"                                                                                \
 	"nqDKgw"
 /* RFC 7515 A.2 and A.3 */
-#define A2_N                                                                                                           \
-	"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pC"  \
-	"gNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg6"  \
-	"65xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRW"  \
+#define A2_N                                                                                                 \
+	"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-" \
+	"yRT-SFd2lZS-pC"                                                                                     \
+	"gNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-"      \
+	"UTo7WTBEMa2R2CapHg6"                                                                                \
+	"65xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_"                           \
+	"h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRW"                                                           \
 	"yuXpoQ"
-#define A_PAYLOAD "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
-#define A2_TOKEN                                                                                                       \
-	"eyJhbGciOiJSUzI1NiJ9." A_PAYLOAD                                                                               \
-	".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1d" \
-	"nZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC" \
-	"-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
-#define A3_JWK                                                                                                         \
-	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","                          \
+#define A_PAYLOAD                                                                                            \
+	"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+#define A2_TOKEN                                                                                             \
+	"eyJhbGciOiJSUzI1NiJ9." A_PAYLOAD                                                                    \
+	".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_"             \
+	"O8W2Fp5jujGbds9uJdbF9CUAr7t1d"                                                                      \
+	"nZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_"            \
+	"eSN9383LcOLn6_dO--xi12jzDwusC"                                                                      \
+	"-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_"  \
+	"IoypGlUPQGe77Rw"
+#define A3_JWK                                                                                               \
+	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","           \
 	"\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}"
-#define A3_TOKEN                                                                                                       \
-	"eyJhbGciOiJFUzI1NiJ9." A_PAYLOAD                                                                               \
+#define A3_TOKEN                                                                                             \
+	"eyJhbGciOiJFUzI1NiJ9." A_PAYLOAD                                                                    \
 	".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
 #define NOW 1800000000
 
-static struct ctx       C;
+static struct ctx C;
 static struct jose_key *EC, *RSA_KEY, *EC2;
 
 static int
@@ -53,7 +63,8 @@ setup(void **state)
 {
 	(void)state;
 	C = (struct ctx){ .mem = arena_new(0) };
-	return jose_key_make(&C, JOSE_ES256, &EC) || jose_key_make(&C, JOSE_ES256, &EC2) || jose_key_make(&C, JOSE_RS256, &RSA_KEY);
+	return jose_key_make(&C, JOSE_ES256, &EC) || jose_key_make(&C, JOSE_ES256, &EC2) ||
+	       jose_key_make(&C, JOSE_RS256, &RSA_KEY);
 }
 
 static int
@@ -115,7 +126,9 @@ thumbprint_of_rfc7638(void **state)
 	struct jose_key *key;
 
 	(void)state;
-	assert_int_equal(from_jwk("{\"kty\":\"RSA\",\"n\":\"" RFC7638_N "\",\"e\":\"AQAB\",\"alg\":\"RS256\",\"kid\":\"2011-04-29\"}", &key),
+	assert_int_equal(from_jwk("{\"kty\":\"RSA\",\"n\":\"" RFC7638_N
+	                          "\",\"e\":\"AQAB\",\"alg\":\"RS256\",\"kid\":\"2011-04-29\"}",
+	                          &key),
 	                 ERR_NONE);
 	assert_string_equal(jose_key_id(key), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
 	assert_int_equal(jose_key_alg(key), JOSE_RS256);
@@ -126,7 +139,7 @@ static void
 tokens_of_rfc7515(void **state)
 {
 	struct jose_verified v;
-	struct jose_key     *rsa, *ec;
+	struct jose_key *rsa, *ec;
 
 	(void)state;
 	assert_int_equal(from_jwk("{\"kty\":\"RSA\",\"n\":\"" A2_N "\",\"e\":\"AQAB\"}", &rsa), ERR_NONE);
@@ -157,7 +170,7 @@ static void
 round_trip_by_kid(void **state)
 {
 	const struct jose_key *const all[] = { EC, EC2, RSA_KEY };
-	struct jose_verified         v;
+	struct jose_verified v;
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -168,19 +181,20 @@ round_trip_by_kid(void **state)
 		assert_true(str_eq(js_str(v.header, "typ"), STR("JWT")));
 		assert_true(jose_is_jwt(&C, t));
 	}
-	assert_int_equal(jose_verify(&C, STR(A3_TOKEN), find_by_kid, NULL, &v), ERR_UNAUTHENTICATED); /* no kid, no key */
+	assert_int_equal(jose_verify(&C, STR(A3_TOKEN), find_by_kid, NULL, &v),
+	                 ERR_UNAUTHENTICATED); /* no kid, no key */
 }
 
 static void
 jwk_round_trip_has_no_private_member(void **state)
 {
 	const struct jose_key *const all[] = { EC, RSA_KEY };
-	static const char *const     PRIVATE[] = { "d", "p", "q", "dp", "dq", "qi", "k" };
+	static const char *const PRIVATE[] = { "d", "p", "q", "dp", "dq", "qi", "k" };
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		json_t              *jwk = jose_key_to_jwk(&C, all[i]);
-		struct jose_key     *pub;
+		json_t *jwk = jose_key_to_jwk(&C, all[i]);
+		struct jose_key *pub;
 		struct jose_verified v;
 		for (size_t k = 0; k < 7; k++)
 			assert_null(json_object_get(jwk, PRIVATE[k]));
@@ -225,21 +239,21 @@ bad_jwks(void **state)
 static struct str
 forge(const struct jose_key *key, const char *header, const char *payload)
 {
-	struct str    pem, ignored;
-	EVP_MD_CTX   *md = EVP_MD_CTX_new();
+	struct str pem, ignored;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char sig[600], rs[64];
-	size_t        n = sizeof sig;
-	const char   *in = str_fmt(C.mem, "%s.%s", b64(header), b64(payload));
+	size_t n = sizeof sig;
+	const char *in = str_fmt(C.mem, "%s.%s", b64(header), b64(payload));
 
 	assert_int_equal(jose_key_pem(&C, key, JOSE_PEM_PRIVATE, &pem), ERR_NONE);
-	BIO      *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
 	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 	assert_int_equal(EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, pkey), 1);
 	assert_int_equal(EVP_DigestSign(md, sig, &n, (const unsigned char *)in, strlen(in)), 1);
 	ignored = (struct str){ (const char *)sig, n };
 	if (jose_key_alg(key) == JOSE_ES256) {
 		const unsigned char *p = sig;
-		ECDSA_SIG           *s = d2i_ECDSA_SIG(NULL, &p, (long)n);
+		ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &p, (long)n);
 		BN_bn2binpad(ECDSA_SIG_get0_r(s), rs, 32);
 		BN_bn2binpad(ECDSA_SIG_get0_s(s), rs + 32, 32);
 		ECDSA_SIG_free(s);
@@ -255,13 +269,18 @@ static void
 right_signature_wrong_form(void **state)
 {
 	struct jose_verified v;
-	char                 kid[400];
+	char kid[400];
 
 	(void)state;
-	assert_int_equal(jose_verify_key(&C, forge(EC, "{\"alg\":\"ES256\"}", "{}"), EC, &v), ERR_NONE); /* the forge works */
-	assert_int_equal(jose_verify_key(&C, forge(RSA_KEY, "{\"alg\":\"RS256\"}", "{}"), RSA_KEY, &v), ERR_NONE);
-	assert_int_equal(jose_verify_key(&C, forge(EC, "{\"alg\":\"ES256\",\"jku\":\"http://x\",\"jwk\":{},\"x5u\":\"y\"}", "{}"), EC, &v),
-	                 ERR_NONE); /* ignored */
+	assert_int_equal(jose_verify_key(&C, forge(EC, "{\"alg\":\"ES256\"}", "{}"), EC, &v),
+	                 ERR_NONE); /* the forge works */
+	assert_int_equal(jose_verify_key(&C, forge(RSA_KEY, "{\"alg\":\"RS256\"}", "{}"), RSA_KEY, &v),
+	                 ERR_NONE);
+	assert_int_equal(
+	    jose_verify_key(
+	        &C, forge(EC, "{\"alg\":\"ES256\",\"jku\":\"http://x\",\"jwk\":{},\"x5u\":\"y\"}", "{}"), EC,
+	        &v),
+	    ERR_NONE);                /* ignored */
 	/* clang-format off */
 	static const char *const HEADERS[] = {
 		"{\"alg\":\"none\"}", "{\"alg\":\"HS256\"}", "{\"alg\":\"RS256\"}", "{\"alg\":\"es256\"}", "{\"alg\":\"ES384\"}", "{}",
@@ -277,9 +296,15 @@ right_signature_wrong_form(void **state)
 	for (size_t i = 0; i < sizeof PAYLOADS / sizeof PAYLOADS[0]; i++)
 		refused(forge(EC, "{\"alg\":\"ES256\"}", PAYLOADS[i]), EC);
 	memset(kid, 'k', sizeof kid); /* clang-format on */
-	refused(forge(EC, str_fmt(C.mem, "{\"alg\":\"ES256\",\"kid\":\"%.*s\"}", JOSE_KID_MAX + 1, kid), "{}"), EC);
-	assert_int_equal(jose_verify_key(&C, forge(EC, str_fmt(C.mem, "{\"alg\":\"ES256\",\"kid\":\"%.*s\"}", JOSE_KID_MAX, kid), "{}"), EC, &v),
-	                 ERR_NONE);
+	refused(
+	    forge(EC, str_fmt(C.mem, "{\"alg\":\"ES256\",\"kid\":\"%.*s\"}", JOSE_KID_MAX + 1, kid), "{}"),
+	    EC);
+	assert_int_equal(
+	    jose_verify_key(
+	        &C,
+	        forge(EC, str_fmt(C.mem, "{\"alg\":\"ES256\",\"kid\":\"%.*s\"}", JOSE_KID_MAX, kid), "{}"),
+	        EC, &v),
+	    ERR_NONE);
 }
 
 /* The classic: HMAC with the text of the public key, and no signature at all. */
@@ -287,28 +312,34 @@ static void
 algorithm_confusion(void **state)
 {
 	struct str pem;
-	uint8_t    mac[32];
+	uint8_t mac[32];
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		const struct jose_key *key = i == 0 ? RSA_KEY : EC;
-		const char *in = str_fmt(C.mem, "%s.%s", b64("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"), b64("{\"sub\":\"root\"}"));
+		const char *in = str_fmt(C.mem, "%s.%s", b64("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"),
+		                         b64("{\"sub\":\"root\"}"));
 		assert_int_equal(jose_key_pem(&C, key, JOSE_PEM_PUBLIC, &pem), ERR_NONE);
 		digest_hmac_sha256(pem, str_of(in), mac);
-		refused(str_of(str_fmt(C.mem, "%s.%s", in, base64url_put(C.mem, (struct str){ (char *)mac, 32 }))), key);
+		refused(str_of(str_fmt(C.mem, "%s.%s", in,
+		                       base64url_put(C.mem, (struct str){ (char *)mac, 32 }))),
+		        key);
 		in = str_fmt(C.mem, "%s.%s", b64("{\"alg\":\"none\"}"), b64("{\"sub\":\"root\"}"));
 		refused(str_of(str_fmt(C.mem, "%s.", in)), key);
 		refused(str_of(str_fmt(C.mem, "%s.AAAA", in)), key);
 		in = str_fmt(C.mem, "%s.%s", b64("{\"alg\":\"ES256\"}"), b64("{\"sub\":\"root\"}"));
 		const char zero[64] = { 0 }; /* r = s = 0 */
-		refused(str_of(str_fmt(C.mem, "%s.%s", in, base64url_put(C.mem, (struct str){ zero, 64 }))), EC);
+		refused(str_of(str_fmt(C.mem, "%s.%s", in, base64url_put(C.mem, (struct str){ zero, 64 }))),
+		        EC);
 	}
 	/* signed by one key, presented under the kid of another */
 	struct jose_verified v;
 	const char *header = str_fmt(C.mem, "{\"alg\":\"ES256\",\"kid\":\"%s\"}", jose_key_id(EC2));
-	assert_int_equal(jose_verify(&C, forge(EC, header, "{}"), find_by_kid, NULL, &v), ERR_UNAUTHENTICATED);
+	assert_int_equal(jose_verify(&C, forge(EC, header, "{}"), find_by_kid, NULL, &v),
+	                 ERR_UNAUTHENTICATED);
 	header = str_fmt(C.mem, "{\"alg\":\"RS256\",\"kid\":\"%s\"}", jose_key_id(EC));
-	assert_int_equal(jose_verify(&C, forge(RSA_KEY, header, "{}"), find_by_kid, NULL, &v), ERR_UNAUTHENTICATED);
+	assert_int_equal(jose_verify(&C, forge(RSA_KEY, header, "{}"), find_by_kid, NULL, &v),
+	                 ERR_UNAUTHENTICATED);
 }
 
 static void
@@ -340,15 +371,17 @@ damaged_tokens(void **state)
 static void
 size_limits(void **state)
 {
-	char                *big = arena_alloc(C.mem, 60000);
+	char *big = arena_alloc(C.mem, 60000);
 	struct jose_verified v;
-	struct str           out;
+	struct str out;
 
 	(void)state;
 	memset(big, 'a', 60000);
 	refused((struct str){ big, 60000 }, EC);
-	assert_int_equal(jose_sign(&C, EC, json(str_fmt(C.mem, "{\"x\":\"%.*s\"}", 20000, big)), &out), ERR_BAD_INPUT);
-	assert_int_equal(jose_sign(&C, EC, json(str_fmt(C.mem, "{\"x\":\"%.*s\"}", 12200, big)), &out), ERR_BAD_INPUT);
+	assert_int_equal(jose_sign(&C, EC, json(str_fmt(C.mem, "{\"x\":\"%.*s\"}", 20000, big)), &out),
+	                 ERR_BAD_INPUT);
+	assert_int_equal(jose_sign(&C, EC, json(str_fmt(C.mem, "{\"x\":\"%.*s\"}", 12200, big)), &out),
+	                 ERR_BAD_INPUT);
 	out = sign(EC, str_fmt(C.mem, "{\"x\":\"%.*s\"}", 11000, big));
 	assert_int_equal(jose_verify_key(&C, out, EC, &v), ERR_NONE);
 	memset(big, '[', 6000);
@@ -404,9 +437,9 @@ static void
 key_files(void **state)
 {
 	const struct jose_key *const all[] = { EC, RSA_KEY };
-	char                         folder[] = "/tmp/kade-jose-XXXXXX";
-	struct jose_key             *key;
-	struct stat                  st;
+	char folder[] = "/tmp/kade-jose-XXXXXX";
+	struct jose_key *key;
+	struct stat st;
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
@@ -474,10 +507,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(thumbprint_of_rfc7638), cmocka_unit_test(tokens_of_rfc7515), cmocka_unit_test(round_trip_by_kid),
-		cmocka_unit_test(jwk_round_trip_has_no_private_member), cmocka_unit_test(bad_jwks),
-		cmocka_unit_test(right_signature_wrong_form), cmocka_unit_test(algorithm_confusion), cmocka_unit_test(damaged_tokens),
-		cmocka_unit_test(size_limits), cmocka_unit_test(claims), cmocka_unit_test(key_files), cmocka_unit_test(pem_texts),
+		cmocka_unit_test(thumbprint_of_rfc7638),
+		cmocka_unit_test(tokens_of_rfc7515),
+		cmocka_unit_test(round_trip_by_kid),
+		cmocka_unit_test(jwk_round_trip_has_no_private_member),
+		cmocka_unit_test(bad_jwks),
+		cmocka_unit_test(right_signature_wrong_form),
+		cmocka_unit_test(algorithm_confusion),
+		cmocka_unit_test(damaged_tokens),
+		cmocka_unit_test(size_limits),
+		cmocka_unit_test(claims),
+		cmocka_unit_test(key_files),
+		cmocka_unit_test(pem_texts),
 		cmocka_unit_test(looks_like_a_jwt),
 	};
 

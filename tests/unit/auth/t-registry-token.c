@@ -226,7 +226,7 @@ foreign_claims(void **state)
 		{ "alice",       "[]",		                                                    "{\"use\":\"access\",\"kind\":\"user\",\"name\":\"alice\"}"    },
 		{ "alice",       "[]",
                  "{\"use\":\"access\",\"kind\":\"user\",\"name\":\"alice\",\"account\":\"u\",\"token\":"
-                 "\"t\"}"		                                                                                                                                },
+		  "\"t\"}"		                                                                                                                               },
 		{ "alice",       "[]",
                  "{\"use\":\"access\",\"kind\":\"app\",\"name\":\"alice\",\"account\":\"u\"}"                                                                            },
 		{ "alice",       "[]",
