@@ -64,6 +64,7 @@ struct req {
 	struct identity ident;
 	struct str ns, repo; /* of a repository route: split from its capture; library namespace applied */
 	struct facts facts;
+	enum stmt load_stmt; /* what was loaded: the row's .load, or what its bind chose instead */
 	const struct db_result
 	    *load; /* result of the row's .load; the handler's columns start at FACTS_COLS */
 	struct res res;

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "conf/conf.h"
-#include "auth/secret.h"
+#include "auth/page-token.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "oci/manifest.h"
@@ -74,15 +74,17 @@ catalog_start(struct req *rq, int64_t *after)
 {
 	struct str              token = req_query(rq, "next_page"), ns, repo;
 	const struct db_result *r;
-	json_t                 *page;
+	struct str              page;
+	json_t                 *o;
 
 	*after = 0;
 	if (token.n == 0)
 		token = req_query(rq, "last");
 	if (token.n == 0)
 		return ERR_NONE;
-	if (secret_page_token_read(rq->c, rq->app->secrets, token, &page)) {
-		*after = js_i64(page, "start_id", 0);
+	if (page_token_get(rq->c, rq->app->page_key, rq->c->now_ms / 1000, token, &page)) {
+		TRY(js_parse(rq->c, page, &JS_API, &o));
+		*after = js_i64(o, "start_id", 0);
 		return ERR_NONE;
 	}
 	if (!str_cut(token, '/', &ns, &repo))
@@ -117,10 +119,11 @@ reg_catalog(struct req *rq)
 			buf_put_json(&b, db_get_strn(r, i, CATALOG_PAGE_NAME));
 		}
 		if (r->rows > n) {
-			json_t *page = js_object(rq->c);
+			struct str token;
+			json_t    *page = js_object(rq->c);
 			jo_i64(page, "start_id", db_get_i64(r, (int)n - 1, CATALOG_PAGE_ID));
-			res_headerf(rq, "Link", "</v2/_catalog?n=%lld&next_page=%s>; rel=\"next\"", (long long)n,
-			            secret_page_token_make(rq->c, rq->app->secrets, page));
+			TRY(page_token_put(rq->c, rq->app->page_key, rq->c->now_ms / 1000, NULL, js_dump(rq->c, page), &token));
+			res_headerf(rq, "Link", "</v2/_catalog?n=%lld&next_page=%.*s>; rel=\"next\"", (long long)n, STRF(token));
 		}
 	}
 	buf_puts(&b, "]}");

@@ -202,7 +202,7 @@ password_check(struct ctx *c, const struct password_check *q, bool *fits)
 			return ERR_NONE;
 		}
 	}
-	TRY(gate_enter(c, q->gate, q->gate_slots, q->wait_ms, &pass));
+	TRY(gate_enter(c, q->gate, q->gate_slots, q->wait_ms > 0 ? q->wait_ms : PASSWORD_WAIT_MS, &pass));
 	*fits = password_fits(c->mem, q->password, q->hash);
 	gate_leave(q->gate, &pass);
 	if (*fits && q->cache != NULL)

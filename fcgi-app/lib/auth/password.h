@@ -41,7 +41,7 @@ struct password_check {
 	struct gate *gate; /* of the host */
 	int gate_slots;
 	struct password_cache *cache; /* NULL: none */
-	int64_t wait_ms;              /* longest wait for a place: PASSWORD_WAIT_MS */
+	int64_t wait_ms;              /* longest wait for a place; 0 = PASSWORD_WAIT_MS */
 };
 /* *fits tells whether the password is the account's. An unknown account costs the same time as a wrong
  * password. ERR_RATE with Retry-After when no place for a bcrypt came free within wait_ms. */

@@ -47,6 +47,7 @@ struct counters_map {
 	struct process_slot process[PROCESSES_MAX];
 	_Alignas(4096) unsigned char login_throttle[REGION_LOGIN_THROTTLE_BYTES];
 	unsigned char rate_buckets[REGION_RATE_BUCKETS_BYTES];
+	unsigned char bcrypt_gate[REGION_BCRYPT_GATE_BYTES];
 };
 struct counters {
 	struct counters_map *m;

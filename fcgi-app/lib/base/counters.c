@@ -202,6 +202,8 @@ counters_region(struct counters *cs, enum region which, size_t bytes)
 	switch (which) {
 	case REGION_LOGIN_THROTTLE:
 		return bytes <= REGION_LOGIN_THROTTLE_BYTES ? cs->m->login_throttle : NULL;
+	case REGION_BCRYPT_GATE:
+		return bytes <= REGION_BCRYPT_GATE_BYTES ? cs->m->bcrypt_gate : NULL;
 	case REGION_RATE_BUCKETS:
 		return bytes <= REGION_RATE_BUCKETS_BYTES ? cs->m->rate_buckets : NULL;
 	case REGIONS:
