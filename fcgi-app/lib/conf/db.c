@@ -79,63 +79,77 @@ scheme_cut(const char *uri, struct str *rest, const char **why)
 	return false;
 }
 
-/* user:password@ , host:port or [v6]:port, several hosts with commas as libpq takes them. */
+static bool
+login_parse(struct arena *mem, struct str login, struct pairs *out, const char **why)
+{
+	struct str user, password;
+	const bool has_password = str_cut(login, ':', &user, &password);
+	const char *u = percent_decode(mem, user), *p = percent_decode(mem, password);
+
+	if (u == NULL || p == NULL) {
+		*why = "a % in user or password that is no escape: write it as %25";
+		return false;
+	}
+	if (u[0] != '\0')
+		pair_set(mem, out, "user", u);
+	if (has_password && p[0] != '\0')
+		pair_set(mem, out, "password", p);
+	return true;
+}
+
+/* host, host:port, [v6], [v6]:port. */
+static bool
+host_parse(struct arena *mem, struct str one, const char **host, struct str *port, const char **why)
+{
+	struct str name;
+	int64_t n;
+
+	if (one.n > 0 && one.p[0] == '[') {
+		if (!str_cut(str_sub(one, 1, one.n), ']', &name, port) ||
+		    (port->n > 0 && port->p[0] != ':')) {
+			*why = "a [ without ] in the host";
+			return false;
+		}
+		*port = port->n > 0 ? str_sub(*port, 1, port->n) : STR0;
+	} else {
+		str_cut(one, ':', &name, port);
+	}
+	if (port->n > 0 && !str_to_i64(*port, 1, 65535, &n)) {
+		*why = "the port has to be a number; @ : / in a password are written %40 %3A %2F";
+		return false;
+	}
+	*host = percent_decode(mem, name);
+	if (*host == NULL)
+		*why = "a % in the host that is no escape";
+	return *host != NULL;
+}
+
+/* user:password@ and then hosts; several with commas, as libpq takes them. */
 static bool
 authority_parse(struct arena *mem, struct str auth, struct pairs *out, const char **why)
 {
-	struct str login, hosts = auth, user, password, host, port, rest;
-	struct pairs lists = { 0 };
-
-	if (str_rcut(auth, '@', &login, &hosts)) {
-		const bool has_password = str_cut(login, ':', &user, &password);
-		const char *u = percent_decode(mem, user), *p = percent_decode(mem, password);
-		if (u == NULL || p == NULL) {
-			*why = "a % in user or password that is no escape: write it as %25";
-			return false;
-		}
-		if (u[0] != '\0')
-			pair_set(mem, out, "user", u);
-		if (has_password && p[0] != '\0')
-			pair_set(mem, out, "password", p);
-	} else {
-		hosts = auth;
-	}
-	const char *host_list = "", *port_list = "";
+	struct str login, rest = auth, one, port;
+	const char *host, *hosts = "", *ports = "";
 	bool has_port = false;
-	rest = hosts;
-	for (bool more = hosts.n > 0, first = true; more; first = false) {
-		int64_t n;
-		more = str_cut(rest, ',', &host, &rest);
-		port = STR0;
-		if (host.n > 0 && host.p[0] == '[') {
-			struct str inner;
-			if (!str_cut(host, ']', &inner, &port)) {
-				*why = "a [ without ] in the host";
-				return false;
-			}
-			host = str_sub(inner, 1, inner.n);
-			port = port.n > 0 && port.p[0] == ':' ? str_sub(port, 1, port.n) : STR0;
-		} else {
-			str_cut(host, ':', &host, &port);
-		}
-		if (port.n > 0 && !str_to_i64(port, 1, 65535, &n)) {
-			*why = "the port has to be a number; @ : / in a password are written %40 %3A %2F";
+
+	if (str_rcut(auth, '@', &login, &rest)) {
+		if (!login_parse(mem, login, out, why))
 			return false;
-		}
-		const char *h = percent_decode(mem, host);
-		if (h == NULL) {
-			*why = "a % in the host that is no escape";
-			return false;
-		}
-		has_port |= port.n > 0;
-		host_list = str_fmt(mem, "%s%s%s", host_list, first ? "" : ",", h);
-		port_list = str_fmt(mem, "%s%s%.*s", port_list, first ? "" : ",", STRF(port));
+	} else {
+		rest = auth;
 	}
-	(void)lists;
-	if (host_list[0] != '\0')
-		pair_set(mem, out, "host", host_list);
+	for (bool more = rest.n > 0, first = true; more; first = false) {
+		more = str_cut(rest, ',', &one, &rest);
+		if (!host_parse(mem, one, &host, &port, why))
+			return false;
+		has_port |= port.n > 0;
+		hosts = str_fmt(mem, "%s%s%s", hosts, first ? "" : ",", host);
+		ports = str_fmt(mem, "%s%s%.*s", ports, first ? "" : ",", STRF(port));
+	}
+	if (hosts[0] != '\0')
+		pair_set(mem, out, "host", hosts);
 	if (has_port)
-		pair_set(mem, out, "port", port_list);
+		pair_set(mem, out, "port", ports);
 	return true;
 }
 

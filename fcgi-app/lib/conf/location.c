@@ -24,7 +24,7 @@ static const struct driver {
 	           "sts_role_session_name"	                                                                                                               },
 	{ "CloudFrontedS3Storage", false,
          "storage_path s3_bucket s3_region cloudfront_distribution_domain cloudfront_key_id "
-         "cloudfront_privatekey_filename",	                                                               S3_KNOWS "cloudfront_distribution_org_overrides"},
+	  "cloudfront_privatekey_filename",	                                                              S3_KNOWS "cloudfront_distribution_org_overrides"},
 	{ "CloudFlareStorage",     false,
          "storage_path s3_bucket s3_region cloudflare_domain cloudflare_privatekey_filename",                    S3_KNOWS                                        },
 	{ "AkamaiS3Storage",       false, "storage_path s3_bucket s3_region akamai_domain akamai_shared_secret",
@@ -34,10 +34,10 @@ static const struct driver {
          "boto_timeout minimum_chunk_size_mb signature_version"	                                                                                          },
 	{ "RadosGWStorage",        false, "hostname is_secure storage_path access_key secret_key bucket_name",
          "port region_name signature_version minimum_chunk_size_mb maximum_chunk_size_mb "
-         "server_side_assembly"	                                                                                                                          },
+	  "server_side_assembly"	                                                                                                                         },
 	{ "RHOCSStorage",          false, "hostname is_secure storage_path access_key secret_key bucket_name",
          "port region_name signature_version minimum_chunk_size_mb maximum_chunk_size_mb "
-         "server_side_assembly"	                                                                                                                          },
+	  "server_side_assembly"	                                                                                                                         },
 	{ "IBMCloudStorage",       false, "hostname is_secure storage_path access_key secret_key bucket_name",
          "port maximum_chunk_size_mb signature_version"	                                                                                                  },
 	{ "AzureStorage",          false, "azure_container storage_path azure_account_name",
