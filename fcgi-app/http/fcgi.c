@@ -6,6 +6,9 @@
  * - Closing a connection makes libfcgi read until the peer closes; FCGX_Detach() turns that off, linger() below does it
  *   with a limit, and only where bytes may be unread.
  * - The writer makes a record and a write per 8 KiB. Pieces of 16 KiB and more go out as 64 KiB records of our own.
+ * - libfcgi reserves the length that a parameter announces (up to 4 GiB) before its bytes are there, and ends the process
+ *   when that fails. Only whoever may open the socket can do that: the web server, which does not. The parent starts
+ *   another worker.
  * - A connection that the web server keeps (FCGI_KEEP_CONN) pins this thread; it is given up after KEEP_IDLE_MS. */
 #include "http/fcgi.h"
 
