@@ -313,13 +313,12 @@ classify(const struct hc_transfer *t, const char **reason)
 {
 	*reason =
 	    t->handle->error[0] != '\0' ? str_dup_c(t->mem, t->handle->error) : curl_easy_strerror(t->rc);
-	if (t->refused != NULL) {
+	if (t->refused != NULL && (t->rc == CURLE_COULDNT_CONNECT || t->rc == CURLE_ABORTED_BY_CALLBACK)) {
 		*reason = str_fmt(t->mem, "address %s: %s", t->refused_addr, t->refused);
 		return HC_REFUSED;
 	}
 	switch (t->rc) {
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return HC_BAD_URL;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
@@ -339,10 +338,15 @@ classify(const struct hc_transfer *t, const char **reason)
 		return HC_MEMORY;
 	case CURLE_SEND_FAIL_REWIND:
 		return HC_GIVEN_UP;
-	case CURLE_GOT_NOTHING:
-	case CURLE_PARTIAL_FILE:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
+		if (t->handle->peer.alert !=
+		    0) /* TLS 1.3: a client certificate is refused after the handshake */
+			return hc_tls_error(t, t->mem, reason);
+		return HC_PROTOCOL;
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* of the answer: HTTP/0.9; the URL's was checked before */
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
 		return HC_PROTOCOL;

@@ -21,6 +21,7 @@ struct hc_shared {
 struct hc_peer {
 	long verify;       /* X509_V_*, the first failure */
 	int depth;         /* where */
+	int alert;         /* TLS alert that the server sent last, 0 = none */
 	bool has_chain;    /* the server sent more than its own certificate */
 	char subject[200]; /* of the certificate that failed, else of the server's */
 	char issuer[200];

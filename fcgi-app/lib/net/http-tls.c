@@ -75,6 +75,15 @@ on_verify(int ok, X509_STORE_CTX *store)
 	return ok;
 }
 
+static void
+on_info(const SSL *ssl, int where, int value)
+{
+	struct hc_handle *handle = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && value >> 8 == SSL3_AL_FATAL)
+		handle->peer.alert = value & 0xff;
+}
+
 CURLcode
 hc_watch_tls(CURL *easy, void *ssl_ctx, void *handle)
 {
@@ -83,6 +92,7 @@ hc_watch_tls(CURL *easy, void *ssl_ctx, void *handle)
 	(void)easy;
 	SSL_CTX_set_app_data(ctx, handle);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_info_callback(ctx, on_info);
 	SSL_CTX_set_verify(ctx, SSL_CTX_get_verify_mode(ctx), on_verify);
 	return CURLE_OK;
 }
@@ -137,6 +147,11 @@ hc_tls_error(const struct hc_transfer *t, struct arena *mem, const char **reason
 		    str_fmt(mem, "certificate %s: %s", p->subject, X509_verify_cert_error_string(p->verify));
 		return HC_TLS_OTHER;
 	}
-	*reason = str_dup_c(mem, t->handle->error[0] != '\0' ? t->handle->error : curl_easy_strerror(t->rc));
+	if (p->alert != 0)
+		*reason = str_fmt(mem, "the server refused the connection: %s",
+		                  SSL_alert_desc_string_long(p->alert));
+	else
+		*reason = str_dup_c(mem, t->handle->error[0] != '\0' ? t->handle->error
+		                                                     : curl_easy_strerror(t->rc));
 	return HC_TLS_OTHER;
 }

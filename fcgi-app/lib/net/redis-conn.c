@@ -252,6 +252,7 @@ static struct rdb_conn *
 open_by_sentinel(const struct login *all, unsigned *first)
 {
 	const unsigned n = (unsigned)all->d->conf.n_sentinels;
+	char fault[RDB_FAULT_BYTES] = ""; /* of the master: says more than a sentinel that is away */
 
 	for (unsigned i = 0; i < n; i++) {
 		const unsigned at = (*first + i) % n;
@@ -269,7 +270,10 @@ open_by_sentinel(const struct login *all, unsigned *first)
 			*first = at;
 			return conn;
 		}
+		memcpy(fault, all->fault, sizeof fault);
 	}
+	if (fault[0] != '\0')
+		memcpy(all->fault, fault, sizeof fault);
 	return NULL;
 }
 
