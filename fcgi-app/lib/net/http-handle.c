@@ -206,7 +206,8 @@ set_limits(const struct hc_transfer *t)
 		rc =
 		    rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, left > 0 ? (long)left : 1L);
 	}
-	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+	/* Refused, harmlessly, while the handle still holds the buffer of a transfer that failed early. */
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
 	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
 	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	/* A look-up that hangs is left behind instead of waited for. */

@@ -7,6 +7,7 @@ Each name becomes a listener on a free port of 127.0.0.1; the file ports in the 
 import http.server
 import json
 import os
+import socket
 import ssl
 import sys
 import threading
@@ -94,13 +95,27 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     context = None
 
+    @staticmethod
+    def linger(raw):
+        """Takes what the client still sends: closing at once would reset the connection and lose our alert."""
+        try:
+            raw.shutdown(socket.SHUT_WR)
+            while raw.recv(65536):
+                pass
+        except OSError:
+            pass
+        raw.close()
+
     def finish_request(self, request, client_address):  # in the connection's thread: a bad handshake blocks nobody
         if self.context is not None:
+            raw = request.dup()
             try:
                 request = self.context.wrap_socket(request, server_side=True)
             except (ssl.SSLError, OSError) as e:
                 sys.stderr.write("handshake: %s\n" % e)
+                self.linger(raw)
                 return
+            raw.close()
         try:
             super().finish_request(request, client_address)
         except OSError as e:

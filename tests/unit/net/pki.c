@@ -10,7 +10,9 @@
 struct pki_cert {
 	EVP_PKEY *key;
 	X509 *x;
+	struct pki_cert *next;
 };
+static struct pki_cert *All;
 
 static void
 must(int ok)
@@ -58,6 +60,8 @@ pki_make(const struct pki_want *w)
 	if (w->san != NULL)
 		extend(c->x, by->x, NID_subject_alt_name, w->san);
 	must(X509_sign(c->x, by->key, EVP_sha256()) > 0);
+	c->next = All;
+	All = c;
 	BN_free(serial);
 	X509_NAME_free(name);
 	return c;
@@ -96,4 +100,16 @@ pki_write_der(const char *path, const struct pki_cert *cert)
 	FILE *f = create(path);
 
 	must(i2d_X509_fp(f, cert->x) == 1 && fclose(f) == 0);
+}
+
+void
+pki_free_all(void)
+{
+	while (All != NULL) {
+		struct pki_cert *c = All;
+		All = c->next;
+		EVP_PKEY_free(c->key);
+		X509_free(c->x);
+		free(c);
+	}
 }

@@ -10,10 +10,11 @@ struct pki_want {
 	int from_s, until_s;           /* validity, seconds from now; until_s 0: a day */
 	const struct pki_cert *issuer; /* NULL: self-signed */
 };
-/* A key (P-256) and its certificate. Process lifetime. Aborts on failure. */
+/* A key (P-256) and its certificate, until pki_free_all(). Aborts on failure. */
 struct pki_cert *pki_make(const struct pki_want *want);
 /* Writes the certificates one after another (NULL ends the list), or the key. */
 void pki_write_certs(const char *path, const struct pki_cert *const *list);
 void pki_write_key(const char *path, const struct pki_cert *cert);
 void pki_write_der(const char *path, const struct pki_cert *cert);
+void pki_free_all(void);
 #endif

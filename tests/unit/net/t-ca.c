@@ -37,6 +37,7 @@ end(void **state)
 	struct made *m = *state;
 
 	srv_remove(m->dir);
+	pki_free_all();
 	arena_free(m->c.mem);
 	free(m);
 	return 0;

@@ -89,6 +89,7 @@ end(void **state)
 	hc_client_free(R.h);
 	hc_shared_free(R.shared);
 	web_stop(&R.web);
+	pki_free_all();
 	arena_free(R.c.mem);
 	return 0;
 }

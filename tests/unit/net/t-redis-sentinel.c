@@ -83,6 +83,7 @@ end(void **state)
 	for (int i = 0; i < 3; i++)
 		srv_stop(R.pid[i], SIGKILL);
 	srv_remove(R.dir);
+	free(R.program);
 	arena_free(R.c.mem);
 	return 0;
 }

@@ -88,6 +88,8 @@ end(void **state)
 	(void)state;
 	srv_stop(R.pid, SIGKILL);
 	srv_remove(R.dir);
+	free(R.program);
+	pki_free_all();
 	arena_free(R.c.mem);
 	return 0;
 }

@@ -48,6 +48,7 @@ end(void **state)
 	(void)state;
 	srv_stop(R.pid, SIGKILL);
 	srv_remove(R.dir);
+	free(R.program);
 	arena_free(R.c.mem);
 	return 0;
 }
@@ -321,17 +322,72 @@ a_hanging_server(void **state)
 	rdb_pool_free(p);
 }
 
+struct blocked {
+	struct rdb_pool *p;
+	enum err_kind k;
+	bool popped;
+};
+
+static void *
+pop(void *arg)
+{
+	struct blocked *b = arg;
+	struct ctx c = t_ctx();
+	struct rdb_reply r = { 0 };
+
+	b->k = rdb_command(&c, b->p, RDB_ARGV(STR("BLPOP"), STR("queue"), STR("0")), &r);
+	b->popped = b->k == ERR_NONE && r.n == 2 && str_eq(r.elem[1].str, STR("item"));
+	arena_free(c.mem);
+	return NULL;
+}
+
+static bool
+somebody_waits(void *arg)
+{
+	struct rdb_reply r = { 0 };
+
+	assert_ok(&R.c, rdb_command(&R.c, arg, RDB_ARGV(STR("CLIENT"), STR("LIST")), &r));
+	return strstr(r.str.p, "cmd=blpop") != NULL;
+}
+
+/* While the only connection is in use a second caller waits within its budget, then is refused; later it gets
+ * it. */
 static void
 one_connection_for_two(void **state)
 {
 	struct ctx *c = &R.c;
-	struct rdb_pool *p = pool_of((struct rdb_conf){ .max_connections = 1 });
+	struct rdb_pool *p = pool_of(
+	    (struct rdb_conf){ .max_connections = 1, .command_timeout_ms = 20000, .budget_ms = 20000 });
+	struct rdb_pool *q = pool_of((struct rdb_conf){ 0 });
+	struct blocked b = { .p = p };
+	pthread_t t;
 	struct rdb_reply r;
 
 	(void)state;
-	assert_ok(c, rdb_command(c, p, RDB_ARGV(STR("BLPOP"), STR("nothing"), STR("0.1")), &r));
-	assert_int_equal(r.type, RDB_NIL);
+	assert_int_equal(pthread_create(&t, NULL, pop, &b), 0);
+	assert_true(srv_until(somebody_waits, q, 10000));
+	assert_int_equal(state_of(p).busy, 1);
+	struct blocked second = { .p = p };
+	pthread_t u;
+	assert_int_equal(pthread_create(&u, NULL, pop, &second), 0);
+	assert_ok(c, rdb_command(c, q, RDB_ARGV(STR("RPUSH"), STR("queue"), STR("item"), STR("item")), &r));
+	pthread_join(t, NULL);
+	pthread_join(u, NULL);
+	assert_true(b.popped && second.popped);
+	assert_int_equal(state_of(p).connects, 1);
 	rdb_pool_free(p);
+
+	p = pool_of((struct rdb_conf){ .max_connections = 1, .command_timeout_ms = 20000, .budget_ms = 500 });
+	b = (struct blocked){ .p = p };
+	assert_int_equal(pthread_create(&t, NULL, pop, &b), 0);
+	assert_true(srv_until(somebody_waits, q, 10000));
+	enum err_kind k = rdb_ping(c, p);
+	assert_true(k == ERR_BUSY ||
+	            k == ERR_NONE); /* NONE: the first caller ran out of its budget in between */
+	pthread_join(t, NULL);
+	assert_int_equal(b.k, ERR_UPSTREAM);
+	rdb_pool_free(p);
+	rdb_pool_free(q);
 }
 
 struct worker {

@@ -2,6 +2,7 @@
 #include "web.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,8 @@ web_start(struct web *w, const char *const listeners[])
 	w->pid = srv_start(w->dir, "web", argv);
 	if (!srv_until(file_exists, ports, 20000))
 		abort();
+	free((void *)(uintptr_t)argv[0]);
+	free((void *)(uintptr_t)argv[1]);
 	free(script);
 	free(ports);
 	return 1;
