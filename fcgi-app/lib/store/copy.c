@@ -86,7 +86,7 @@ enum err_kind
 store_copy(struct ctx *c, struct store *to, const struct store_copy *cp)
 {
 	const struct arena_mark mark = arena_mark(c->mem); /* a job copies many in one slice */
-	const enum err_kind     k = copy_checked(c, to, cp);
+	const enum err_kind k = copy_checked(c, to, cp);
 
 	arena_rewind(c->mem, mark);
 	return k;

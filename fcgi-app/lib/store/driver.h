@@ -162,9 +162,10 @@ struct store_driver {
 	 * upload_new: begins the upload `id` (a uuid not used before). *state given. */
 	enum err_kind (*upload_new)(struct ctx *, struct store *, const char *id, struct str *state);
 	/* Makes ready to write at `offset`, which the row says; what an unfinished attempt stored beyond it is dropped or
-	 * overwritten. ERR_BUSY when another request works on it. ERR_NOT_FOUND when the upload or a byte before offset is
-	 * gone (the client must start anew); that may also show later, in begin_part, read_back or complete, and must do so
-	 * for an upload that was completed, since complete can be repeated. *out given, closed with c->mem. */
+	 * overwritten. ERR_BUSY when another request works on it, where the store can tell (elsewhere the row's lease has to
+	 * do). ERR_NOT_FOUND when the upload or a byte before offset is gone (the client must start anew); that may also show
+	 * later, in begin_part, read_back or complete, and must do so for an upload that was completed, since complete can be
+	 * repeated. *out given, closed with c->mem. */
 	enum err_kind (*upload_open)(struct ctx *, struct store *, const char *id, struct str state,
 	                             int64_t offset, struct store_put **out);
 	enum err_kind (*begin_part)(struct ctx *, struct store_put *, const struct store_part *);

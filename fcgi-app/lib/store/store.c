@@ -142,19 +142,22 @@ store_at(const struct store_set *set, size_t i)
 	return set->v[i];
 }
 
-static size_t
-take_named(struct store *const *from, size_t n_from, const struct str *names, size_t n_names,
-           struct store **out)
+static bool
+is_named(const struct store *s, const struct str *names, size_t n_names)
 {
-	size_t n = 0;
+	for (size_t i = 0; i < n_names; i++)
+		if (str_eq_c(names[i], s->name))
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < n_from; i++)
-		for (size_t k = 0; k < n_names; k++)
-			if (str_eq_c(names[k], from[i]->name)) {
-				out[n++] = from[i];
-				break;
-			}
-	return n;
+static bool
+is_among(const struct store *s, struct store *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i] == s)
+			return true;
+	return false;
 }
 
 /* Stable: those that failed lately go behind the others. */
@@ -178,18 +181,13 @@ store_order(const struct store_set *set, const struct str *names, size_t n_names
 {
 	size_t n = 0;
 
-	/* out may hold n_names; each location once, however often it is named or preferred */
-	for (int pass = 0; pass < 2; pass++) {
+	for (int pass = 0; pass < 2;
+	     pass++) { /* the preferred ones, then the rest: each once, however often it is named */
 		struct store *const *from = pass == 0 ? set->preferred : set->v;
 		const size_t n_from = pass == 0 ? set->n_preferred : set->n;
-		for (size_t i = 0; i < n_from && n < n_names; i++) {
-			struct store *one;
-			bool is_new = take_named(&from[i], 1, names, n_names, &one) == 1;
-			for (size_t k = 0; is_new && k < n; k++)
-				is_new = out[k] != one;
-			if (is_new)
-				out[n++] = one;
-		}
+		for (size_t i = 0; i < n_from && n < n_names; i++)
+			if (is_named(from[i], names, n_names) && !is_among(from[i], out, n))
+				out[n++] = from[i];
 	}
 	down_last(out, n);
 	return n;
