@@ -60,7 +60,7 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 		                 "client_max_body_size 0;",
 	},
 	[TROUBLE_BODY_500] = {
-		[SERVER_LIGHTTPD] = "The spool folder must exist, be writable and have room:\n"
+		[SERVER_LIGHTTPD] = "The program ended in the middle (see the error log), or the spool folder lacks room or is not writable:\n"
 		                    "server.upload-dirs = ( \"/var/cache/lighttpd/uploads\" )",
 		[SERVER_PROXY_FCGI] = "Look into the error log; with mod_proxy_fcgi no directive limits the body this way.",
 		[SERVER_FCGID] = "mod_fcgid answers 500 above 128 KiB unless told otherwise; $TMPDIR of httpd must have room:\n"

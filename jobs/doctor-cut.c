@@ -10,6 +10,7 @@
 #define CUT_AT      (1 << 20) /* a part that is long enough to pass every buffer's first fill */
 #define TRIES       40
 #define PAUSE_MS    250
+#define WATCH_TRIES 8
 
 /* Goes on with an upload from the offset that the registry names. The request before was cut and may still
  * hold the upload: 416 with an offset, 409 and 503 mean "look again". The status of the last answer. */
@@ -69,8 +70,9 @@ check_cut_patch(struct doctor *d)
 		                 .cut_after = CUT_AT };
 	talk(d, &cut, &r);
 	if (r.status != 0) {
-		report(d, SEEN_SKIP, NO_TROUBLE, name, "the server answered before the cut: %s",
-		       talk_seen(d, &r));
+		const bool taken = r.status >= 200 && r.status < 300;
+		report(d, taken ? SEEN_FAIL : SEEN_SKIP, taken ? TROUBLE_BODY_CUT : NO_TROUBLE, name,
+		       "answered before the body was complete: %s", talk_seen(d, &r));
 		return;
 	}
 	const int status = resume(d, up, seed, &from);
@@ -136,21 +138,34 @@ check_cut_put(struct doctor *d)
 	const struct ask status = { .method = "GET", .target = up, .auth = d->bearer };
 	talk(d, &put, &r);
 	if (r.status != 0) {
-		report(d, SEEN_SKIP, NO_TROUBLE, name, "the server answered before the cut: %s",
-		       talk_seen(d, &r));
+		const bool taken = r.status >= 200 && r.status < 300;
+		report(d, taken ? SEEN_FAIL : SEEN_SKIP, taken ? TROUBLE_BODY_CUT : NO_TROUBLE, name,
+		       "answered before the body was complete: %s", talk_seen(d, &r));
+		if (taken)
+			talk_made(d, "blob", blob);
 		return;
 	}
-	talk(d, &status, &r); /* one round trip later the cut is known */
-	const int upload = r.status;
-	talk(d, &head, &r);
-	if (r.status == 404 && (upload == 204 || upload == 404)) {
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+	/* the server may notice the cut later than this: the blob is watched for */
+	for (int i = 0; i < WATCH_TRIES && !d->w->stopped; i++) {
+		talk(d, &head, &r);
+		if (r.status != 404)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	const int blob_status = r.status;
+	const char *blob_seen = talk_seen(d, &r);
+	talk(d, &status, &r);
+	if (d->w->stopped)
+		return;
+	if (blob_status == 404 && (r.status == 204 || r.status == 404)) {
 		report(d, SEEN_OK, NO_TROUBLE, name, "nothing was committed");
-	} else if (r.status == 404) {
+	} else if (blob_status == 404) {
 		report(d, SEEN_FAIL, NO_TROUBLE, name, "nothing was committed, but the upload's status is %d",
-		       upload);
+		       r.status);
 	} else {
 		talk_made(d, "blob", blob);
 		report(d, SEEN_FAIL, TROUBLE_BODY_CUT, name,
-		       "a body cut in the middle was committed as whole (HEAD: %s)", talk_seen(d, &r));
+		       "a body cut in the middle was committed as whole (HEAD: %s)", blob_seen);
 	}
 }

@@ -24,6 +24,25 @@ challenge_value(struct str s, const char *key)
 	return STR0;
 }
 
+/* The realm's path, without its host: the token is asked for here, not where the answer points. */
+static void
+take_realm_path(struct doctor *d, struct str realm)
+{
+	const size_t from = str_starts(realm, STR("https://"))  ? 8
+	                    : str_starts(realm, STR("http://")) ? 7
+	                                                        : realm.n;
+	const struct str rest = str_sub(realm, from, realm.n);
+	const ptrdiff_t slash = str_find(rest, '/');
+	const struct str path = slash < 0 ? STR0 : str_sub(rest, (size_t)slash, rest.n);
+
+	for (size_t i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] <= 0x20 || (unsigned char)path.p[i] >= 0x7f ||
+		    strchr("?#", path.p[i]) != NULL)
+			return;
+	if (path.n > 0)
+		d->realm_path = str_dup(d->c->mem, path);
+}
+
 static void
 check_challenge(struct doctor *d, const struct answer *r)
 {
@@ -39,6 +58,7 @@ check_challenge(struct doctor *d, const struct answer *r)
 		    " auth_basic)? Image clients need the registry's challenge.");
 		return;
 	}
+	take_realm_path(d, realm);
 	if (service.n > 0)
 		d->service =
 		    str_dup(d->c->mem, service) != NULL ? str_dup(d->c->mem, service) : d->expect_service;

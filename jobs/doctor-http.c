@@ -14,6 +14,7 @@
 #define BODY_BYTES_MAX ((int64_t)1 << 30)
 #define INTERIM_MAX    16
 #define EXPECT_WAIT_MS 5000
+#define EARLY_WAIT_MS  500
 
 /* The state of one exchange. */
 struct talk {
@@ -23,6 +24,7 @@ struct talk {
 	struct buf head; /* of the answer, up to and including the empty line */
 	int interim;     /* 1xx answers seen */
 	int64_t start_us;
+	int patience_ms; /* for the answer\'s body; -1 = the idle time-out */
 	struct sha256 sum;
 	struct buf body;
 };
@@ -292,7 +294,7 @@ read_counted(struct talk *t, int64_t left)
 {
 	while (left != 0) {
 		const char *why = NULL;
-		const int got = wire_fill(t->w, -1, &why);
+		const int got = wire_fill(t->w, t->patience_ms, &why);
 		if (got == 0)
 			return left < 0 || fail(t, "the answer's body ends before its announced length");
 		if (got < 0)
@@ -313,7 +315,7 @@ read_line(struct talk *t, char line[256], size_t *n)
 	*n = 0;
 	for (;;) {
 		const char *why = NULL;
-		const int got = wire_fill(t->w, -1, &why);
+		const int got = wire_fill(t->w, t->patience_ms, &why);
 		if (got <= 0)
 			return fail(t, got == 0 ? "the answer's body ends in the middle of a chunk" : why);
 		const char ch = t->w->in[t->w->in_at++];
@@ -422,14 +424,25 @@ talk_run(struct talk *t)
 		}
 		t->r->early = true;
 	}
-	if (read_head(t, -1))
+	if (!read_head(t, -1))
+		return;
+	if (!t->r->early) {
 		(void)read_body(t);
+		return;
+	}
+	/* Apache ends an early answer only after it has taken the rest of the request, which is not sent any
+	 * more: its status and headers are what counts, the body is taken as far as it is there. */
+	t->patience_ms = EARLY_WAIT_MS;
+	if (!read_body(t) && !t->w->stopped)
+		t->r->fail = NULL;
 }
 
 void
 ask_run(struct wire *w, const struct ask *a, struct answer *out)
 {
-	struct talk t = { .w = w, .a = a, .r = out, .head = BUF(w->mem), .body = BUF(w->mem) };
+	struct talk t = {
+		.w = w, .a = a, .r = out, .head = BUF(w->mem), .body = BUF(w->mem), .patience_ms = -1
+	};
 	const char *why = NULL;
 	uint8_t sum[SHA256_BYTES];
 

@@ -6,6 +6,8 @@
 
 #define MIB               ((int64_t)1 << 20)
 #define ANNOUNCED_SENT    4096
+#define SMALL_BYTES       65536
+#define REFUSED_BYTES_MIN (64 * MIB) /* what socket buffers on the way may take is no sign of spooling */
 #define ANNOUNCED_WAIT_MS 2000
 
 /* mod_fcgid alone answers a long body with 500: that tells the two Apache modules apart. */
@@ -37,6 +39,13 @@ judge_refused(struct doctor *d, const char *name, const char *what, const struct
 		       "%s: 413 by the web server: its body limit is too small", what);
 		return;
 	case 500:
+		if (r->sent <= SMALL_BYTES) { /* below every default limit: not the body's size */
+			report(d, SEEN_FAIL, NO_TROUBLE, name, "%s: 500 by the web server", what);
+			report_advice(d, "The program behind it ended without an answer, or was not started: "
+			                 "look into the web "
+			                 "server's error log and the registry's.");
+			return;
+		}
 		guess_fcgid(d);
 		report(d, SEEN_FAIL, TROUBLE_BODY_500, name, "%s: 500 by the web server", what);
 		return;
@@ -212,7 +221,7 @@ check_expect(struct doctor *d)
 static void
 refuse_one(struct doctor *d, const char *name, bool chunked)
 {
-	const int64_t n = d->large_bytes;
+	const int64_t n = d->large_bytes > REFUSED_BYTES_MIN ? d->large_bytes : REFUSED_BYTES_MIN;
 	const struct ask a = { .method = "PATCH",
 		               .chunked = chunked,
 		               .fill_bytes = n,

@@ -5,9 +5,9 @@
  * the raw path is routed on.
  *
  * usage: doctor-peer DIR HOST[:PORT] [SCHEME] [SOCKET]    without SOCKET: descriptor 0 is the listening
- * socket. The environment variable PEER_FAULT makes it wrong on purpose: first-accept, keep-cut, commit-cut.
+ * socket. The environment variable PEER_FAULT makes it wrong on purpose: first-accept, keep-cut, corrupt-cut,
+ * commit-cut.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,28 +106,37 @@ authorized(struct peer *p)
 	return false;
 }
 
-/* Reads the body into file (appending); false: it ended early, the file is as it was. */
+/* Reads the body into a file of its own and then adds it to `file`; false: it ended early, `file` is as it
+ * was. */
 static bool
 take_body(struct peer *p, const char *file)
 {
 	char piece[65536];
-	const int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	const off_t before = lseek(fd, 0, SEEK_END);
-	const char *want = param(p, "CONTENT_LENGTH");
+	const char *mine = str_fmt(p->mem, "in-%d", (int)getpid()), *want = param(p, "CONTENT_LENGTH");
+	const int in = open(mine, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const int to = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	int64_t n = 0, length;
 
 	for (int m; (m = FCGX_GetStr(piece, sizeof piece, p->rq.in)) > 0; n += m)
-		if (write(fd, piece, (size_t)m) != m)
+		if (write(in, piece, (size_t)m) != m)
 			abort();
 	const bool cut =
 	    FCGX_GetError(p->rq.in) != 0 || (str_to_i64(str_of(want), 0, INT64_MAX, &length) && length != n);
-	if (cut && strcmp(p->fault, "keep-cut") != 0 && strcmp(p->fault, "commit-cut") != 0 &&
-	    ftruncate(fd, before) != 0)
+	const bool as_whole = !cut || strcmp(p->fault, "commit-cut") == 0;
+	if (!as_whole)
+		n = strcmp(p->fault, "keep-cut") == 0 ? n / 2 : 0;
+	lseek(to, 0, SEEK_END);
+	if (!as_whole && strcmp(p->fault, "corrupt-cut") == 0 && ftruncate(to, 1000) != 0)
 		abort();
-	if (cut && strcmp(p->fault, "keep-cut") == 0 && ftruncate(fd, before + n / 2) != 0)
-		abort();
-	close(fd);
-	return !cut || strcmp(p->fault, "commit-cut") == 0;
+	for (off_t at = 0; at < n;)
+		if (copy_file_range(in, &at, to, NULL, (size_t)(n - at), 0) <= 0) {
+			fprintf(stderr, "peer: copy: %s\n", strerror(errno));
+			abort();
+		}
+	close(in);
+	close(to);
+	unlink(mine);
+	return as_whole;
 }
 
 static struct str
@@ -186,6 +196,24 @@ finish_upload(struct peer *p, const char *file)
 	answer(p, 201, str_fmt(p->mem, "Docker-Content-Digest: %s\r\n", digest), STR0);
 }
 
+/* PATCH and PUT. One writer at a time: a second one is answered 416 with the offset, as the registry does. */
+static void
+take_part(struct peer *p, const char *file, const char *id)
+{
+	const int lease = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (lease < 0 || flock(lease, LOCK_EX | LOCK_NB) != 0)
+		upload_state(p, 416, id);
+	else if (!take_body(p, file))
+		answer_error(p, 400, "SIZE_INVALID");
+	else if (strcmp(p->method, "PUT") == 0)
+		finish_upload(p, file);
+	else
+		upload_state(p, 202, id);
+	if (lease >= 0)
+		close(lease);
+}
+
 static void
 upload(struct peer *p, struct str id)
 {
@@ -213,12 +241,8 @@ upload(struct peer *p, struct str id)
 		answer(p, 204, "", STR0);
 	} else if (strcmp(p->method, "GET") == 0) {
 		upload_state(p, 204, text);
-	} else if (!take_body(p, file)) {
-		answer_error(p, 400, "SIZE_INVALID");
-	} else if (strcmp(p->method, "PUT") == 0) {
-		finish_upload(p, file);
 	} else {
-		upload_state(p, 202, text);
+		take_part(p, file, text);
 	}
 }
 
@@ -261,7 +285,7 @@ manifest(struct peer *p, struct str ref)
 	const char *name = str_dup(p->mem, ref), *digest = name;
 
 	if (strcmp(p->method, "PUT") == 0) {
-		const char *in = str_fmt(p->mem, "in-%d", (int)getpid());
+		const char *in = str_fmt(p->mem, "put-%d", (int)getpid());
 		unlink(in);
 		if (!take_body(p, in)) {
 			answer_error(p, 400, "SIZE_INVALID");

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 APACHE_MODULES = "/usr/lib/apache2/modules"
+LIGHTTPD_MODULES = os.environ.get("LIGHTTPD_MODULES", "/usr/lib/lighttpd")
 START_S = 15
 
 
@@ -108,7 +109,7 @@ def lighttpd(stack, settings=LIGHTTPD_GOOD, authorizer=True, tls=None, fault="")
     auth = LIGHTTPD_AUTHORIZER.format(sock=stack.sock) if authorizer else ""
     ssl = f'ssl.engine = "enable"\nssl.pemfile = "{tls}"\n' if tls else ""
     conf = stack.write("lighttpd.conf", f"""
-server.modules = ( "mod_fastcgi", "mod_deflate", "mod_openssl" )
+server.modules = ( "mod_fastcgi", "mod_openssl" )
 server.document-root = "{stack.dir}/state"
 server.bind = "127.0.0.1"
 server.port = {stack.port}
@@ -116,7 +117,7 @@ server.errorlog = "{stack.dir}/log"
 server.upload-dirs = ( "{stack.dir}/spool" )
 {ssl}{settings}
 """ + LIGHTTPD_FASTCGI.format(authorizer=auth, sock=stack.sock))
-    wait_port(stack.port, stack.start("lighttpd", "-D", "-f", conf))
+    wait_port(stack.port, stack.start("lighttpd", "-D", "-m", LIGHTTPD_MODULES, "-f", conf))
 
 
 APACHE_GOOD = """

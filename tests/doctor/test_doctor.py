@@ -4,9 +4,9 @@ import json
 import os
 import re
 import socket
-import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -49,7 +49,10 @@ def advice(out):
 
 def nothing_left(stack):
     """Of what the run made only tags' links may stay: the peer does not remove them with their manifest."""
-    return [f for f in stack.state() if not f.startswith("tag-")] == []
+    end = time.monotonic() + 10
+    while (left := [f for f in stack.state() if not f.startswith("tag-")]) and time.monotonic() < end:
+        time.sleep(0.05)  # a worker may still be busy with a request that was cut
+    return left == []
 
 
 def test_lighttpd_right(stack):
@@ -107,8 +110,9 @@ def test_lighttpd_small_bodies(stack):
     assert "server.max-request-size = 0" in advice(out)
 
 
+@pytest.mark.skipif(not os.path.exists(f"{servers.LIGHTTPD_MODULES}/mod_deflate.so"), reason="lighttpd-mod-deflate is not installed")
 def test_lighttpd_compression(stack):
-    servers.lighttpd(stack, servers.LIGHTTPD_GOOD + 'deflate.mimetypes = ( "application/" )\ndeflate.allowed-encodings = ( "gzip" )\n')
+    servers.lighttpd(stack, servers.LIGHTTPD_GOOD + 'server.modules += ( "mod_deflate" )\ndeflate.mimetypes = ( "application/" )\ndeflate.allowed-encodings = ( "gzip" )\n')
     out = doctor(stack, "--large-mib", "2")
     assert "compression" in bad(out)
     assert "deflate.mimetypes = ( )" in advice(out)
@@ -200,11 +204,17 @@ def test_one_accept_line(stack):
     assert "accept" in bad(doctor(stack, "--large-mib", "2"))
 
 
-def test_wrong_offset_after_a_cut(stack):
+def test_kept_part_of_a_cut(stack):
+    """An offset that is honest about what was kept is right."""
     servers.nginx(stack, fault="keep-cut")
     out = doctor(stack, "--large-mib", "2")
-    assert bad(out) == {} or "cut upload" in bad(out)  # an offset that is honest about what was kept is right
-    assert "rest completed it" in next(c["seen"] for c in out["checks"] if c["name"] == "cut upload")
+    assert bad(out) == {}
+    assert re.search(r"offset then [1-9]\d*, and the rest completed it", next(c["seen"] for c in out["checks"] if c["name"] == "cut upload"))
+
+
+def test_wrong_offset_after_a_cut(stack):
+    servers.nginx(stack, fault="corrupt-cut")
+    assert set(bad(doctor(stack, "--large-mib", "2"))) == {"cut upload"}
 
 
 def test_part_committed_as_whole(stack):
