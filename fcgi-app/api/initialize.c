@@ -1,0 +1,77 @@
+/* POST /api/v1/user/initialize: the first user of an empty registry, for scripts that set one up. */
+#include "app.h"
+#include "auth/login.h"
+#include "base/arena.h"
+#include "base/js.h"
+#include "conf/conf.h"
+#include "db/db.h"
+#include "http/response.h"
+#include "api/routes.h"
+#include "model/account.h"
+
+#define TOKEN_LIFE_MS 9000000 /* as Quay's: 2.5 hours */
+#define ALL_SCOPES "org:admin repo:admin repo:create repo:read repo:write super:user user:admin user:read"
+
+static enum err_kind
+say_message(struct req *rq, const char *message)
+{
+	jo_str(res_json(rq, 400), "message", message);
+	return ERR_NONE;
+}
+
+static enum err_kind
+make_token(struct req *rq, int64_t user_id, const char *name, json_t *out)
+{
+	struct token_new t = { .kind = 2, .account_id = user_id, .title = "automation", .scopes = ALL_SCOPES, .expires_after_ms = TOKEN_LIFE_MS };
+	char             token[TOKEN_TEXT_MAX + 1];
+
+	TRY(account_ensure_application(rq->c, &rq->app->login->secrets, user_id, name, "automation", &t.application_id));
+	TRY(account_make_token(rq->c, &rq->app->login->secrets, &t, token));
+	jo_str(out, "access_token", token);
+	return ERR_NONE;
+}
+
+static enum err_kind
+api_initialize(struct req *rq)
+{
+	struct ctx             *c = rq->c;
+	const struct db_result *r;
+	struct str              body, encrypted;
+	struct user_new         u;
+	json_t                 *in, *out;
+	int64_t                 id;
+	const char             *uuid;
+
+	if (strcmp(c->conf->authentication_type, "Database") != 0)
+		return say_message(rq, "Cannot initialize user in a non-database auth system");
+	TRY(db_exec(c, STMT_USER_COUNT, DB_NO_ARGS, &r));
+	if (db_get_i64(r, 0, 0) > 0)
+		return say_message(rq, "Cannot initialize user in a non-empty database");
+	TRY(req_body_all(rq, JS_API.bytes, &body));
+	TRY(js_parse(c, body, &JS_API, &in));
+	u = (struct user_new){ .name = js_str(in, "username"), .email = js_str(in, "email"), .password = js_str(in, "password") };
+	if (u.name.p == NULL || u.password.p == NULL)
+		return say_message(rq, "Failed to initialize user: username and password are required");
+	TRY(db_begin(c, DB_TX_DEFAULT));
+	if (account_make_user(c, &u, &id, &uuid) != ERR_NONE) {
+		const char *why = c->err.message != NULL ? c->err.message : c->err.say != NULL ? c->err.say->message : "try again";
+		db_rollback(c);
+		return say_message(rq, str_fmt(c->mem, "Failed to initialize user: %s", why));
+	}
+	out = res_json(rq, 200);
+	jo_strn(out, "username", u.name);
+	jo_strn(out, "email", u.email);
+	TRY(secret_password_put(c, &rq->app->login->secrets.application, NULL, u.password, &encrypted));
+	jo_strn(out, "encrypted_password", encrypted);
+	if (js_bool(in, "access_token", false))
+		TRY(make_token(rq, id, str_dup(c->mem, u.name), out));
+	res_header(rq, "Cache-Control", STR("no-store"));
+	return db_commit(c);
+}
+
+const struct route API_INITIALIZE_ROUTES[] = {
+	{ .id = "initializeUser", .methods = HTTP_POST, .path = "/api/v1/user/initialize", .proto = PROTO_API, .auth = AUTH_NONE, .perm = PERM_NONE,
+	  .rate = RATE_AUTH, .flags = ROUTE_WRITES | ROUTE_BODY, .feature = CONF_FLAG(feature_user_initialize), .mem_bytes = 4 << 20,
+	  .run = api_initialize, .doc = "Makes the first user of an empty registry." },
+	{ .id = NULL }
+};

@@ -1,0 +1,7 @@
+/* Route tables of /api/v1, one per subject. */
+#ifndef KADE_API_ROUTES_H
+#define KADE_API_ROUTES_H
+#include "http/route.h"
+
+extern const struct route API_INITIALIZE_ROUTES[];
+#endif

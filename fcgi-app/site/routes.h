@@ -1,0 +1,7 @@
+/* Route tables of the pages and services that belong to no protocol family. */
+#ifndef KADE_SITE_ROUTES_H
+#define KADE_SITE_ROUTES_H
+#include "http/route.h"
+
+extern const struct route SITE_HEALTH_ROUTES[], SITE_KEY_ROUTES[];
+#endif
