@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/ssl.h>
+
 #include "api/routes.h"
 #include "auth/bucket.h"
 #include "auth/gate.h"
@@ -23,6 +25,7 @@
 #include "http/dispatch.h"
 #include "http/route.h"
 #include "model/upload.h"
+#include "net/redis.h"
 #include "options.h"
 #include "registry/v2.h"
 #include "site/routes.h"
@@ -122,6 +125,39 @@ open_page_key(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 	return true;
 }
 
+static int
+tls_version(const char *name)
+{
+	return name != NULL && strcmp(name, "TLSv1.3") == 0 ? TLS1_3_VERSION : 0;
+}
+
+/* Redis is optional: a block that cannot be used is an error, a server that is away is none. */
+static bool
+open_redis(struct ctx *c, struct app *app, char *why, size_t why_bytes)
+{
+	const struct conf_redis *r = &app->conf->redis_userevents;
+	struct rdb_node         *sentinels = ARENA_ARRAY(c->mem, struct rdb_node, r->sentinels.n + 1);
+	const struct rdb_conf    rc = { .node = { r->host, (uint16_t)r->port }, .unix_socket_path = r->unix_socket_path, .username = r->username,
+		                     .password = r->password, .client_name = r->client_name, .db = r->db, .ssl = r->ssl,
+		                     .tls = { .verify = r->ssl_cert_reqs == CONF_REDIS_VERIFY_NONE ? TLS_VERIFY_NONE : TLS_VERIFY_REQUIRED, .any_host = !r->ssl_check_hostname, .ca_file = r->ssl_ca_certs,
+		                              .ca_path = r->ssl_ca_path, .cert_file = r->ssl_certfile, .key_file = r->ssl_keyfile,
+		                              .ciphers = r->ssl_ciphers, .min_version = tls_version(r->ssl_min_version) },
+		                     .sentinels = sentinels, .n_sentinels = r->sentinels.n, .sentinel_master = r->sentinel_primary,
+		                     .sentinel_username = r->sentinel_username, .sentinel_password = r->sentinel_password };
+
+	for (size_t i = 0; i < r->sentinels.n; i++) {
+		struct str host, port;
+		int64_t    n = 0;
+		str_rcut(str_of(r->sentinels.v[i]), ':', &host, &port);
+		if (!str_to_i64(port, 1, 65535, &n))
+			host = str_of(r->sentinels.v[i]);
+		sentinels[i] = (struct rdb_node){ str_dup(c->mem, host), (uint16_t)n };
+	}
+	if (r->host == NULL && r->unix_socket_path == NULL && r->sentinels.n == 0)
+		return true;
+	return rdb_pool_new(c, &rc, &app->redis) == ERR_NONE || failed(c, "USER_EVENTS_REDIS", why, why_bytes);
+}
+
 /* What the database must know of this process: its locations and its key. A database that is away is no reason not to start:
  * it is told with the first token, and locations at the next start of any process. */
 static void
@@ -146,7 +182,8 @@ app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 	bool       ok;
 
 	app->db = c.db = open_db(app->conf, o->threads);
-	ok = open_stores(&c, app, why, why_bytes) && open_login(&c, app, why, why_bytes) && open_page_key(&c, app, why, why_bytes);
+	ok = open_stores(&c, app, why, why_bytes) && open_login(&c, app, why, why_bytes) && open_page_key(&c, app, why, why_bytes) &&
+	     open_redis(&c, app, why, why_bytes);
 	if (ok)
 		announce(&c, app);
 	arena_free(c.mem);

@@ -16,6 +16,7 @@ struct log;
 struct login_env;
 struct options;
 struct page_key;
+struct rdb_pool;
 struct req;
 struct route;
 struct store_set;
@@ -43,6 +44,7 @@ struct app {
 	struct login_env *login;     /* secrets, keys, throttles: auth/login.h */
 	struct buckets *buckets;     /* rate limits of this host */
 	const struct page_key *page_key;
+	struct rdb_pool *redis;      /* USER_EVENTS_REDIS */
 };
 
 /* Loads and checks the file. False with a sentence for the operator in why; no secret in it. Called in the parent, at start

@@ -6,8 +6,10 @@
 #include "conf/conf.h"
 #include "http/response.h"
 #include "model/blob.h"
+#include "model/audit.h"
 #include "model/manifest.h"
 #include "oci/image-config.h"
+#include "oci/name.h"
 #include "oci/say.h"
 #include "registry/manifest-routes.h"
 #include "registry/v2.h"
@@ -138,7 +140,7 @@ read_children_labels(struct req *rq, struct manifest_push *p)
 			if (str_eq(db_get_strn(r, row, MANIFEST_LABELS_OF_DIGEST), digests[i]))
 				one.v[one.n++] = (struct oci_label){ .key = db_get_strn(r, row, MANIFEST_LABELS_OF_KEY),
 					                             .value = db_get_strn(r, row, MANIFEST_LABELS_OF_VALUE) };
-		oci_labels_intersect(rq->c, i == 0 ? &one : &common, &one, &both);
+		oci_labels_common(rq->c, i == 0 ? &one : &common, &one, &both);
 		common = both;
 	}
 	oci_labels_acting(&common, &p->acting);

@@ -7,6 +7,7 @@
 #include "auth/registry-token.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/js.h"
 #include "base/clock.h"
 #include "base/vec.h"
 #include "conf/conf.h"

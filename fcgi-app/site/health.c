@@ -5,6 +5,7 @@
 #include "auth/keyring.h"
 #include "auth/login.h"
 #include "base/buf.h"
+#include "base/js.h"
 #include "conf/conf.h"
 #include "http/metrics.h"
 #include "http/response.h"

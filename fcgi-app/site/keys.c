@@ -1,5 +1,6 @@
 /* The key server: public keys by which others check this registry's tokens. Never a private member. */
 #include "base/ctx.h"
+#include "base/js.h"
 #include "db/db.h"
 #include "http/response.h"
 #include "site/routes.h"
