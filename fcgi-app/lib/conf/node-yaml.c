@@ -248,6 +248,15 @@ read_map(struct reader *r, int depth, struct node *nd)
 	return ERR_NONE;
 }
 
+static enum err_kind
+check_tag(struct reader *r, const yaml_char_t *tag, const char *plain)
+{
+	if (tag == NULL || strcmp((const char *)tag, "!") == 0 || tag_is(tag, plain))
+		return ERR_NONE;
+	return fail(r, ERR_BAD_INPUT, r->ev.start_mark.line + 1,
+	            "a tag that is not one of YAML's plain types");
+}
+
 /* The value whose first event is in r->ev. */
 static enum err_kind
 read_node(struct reader *r, int depth, struct node **out)
@@ -266,12 +275,14 @@ read_node(struct reader *r, int depth, struct node **out)
 		break;
 	case YAML_SEQUENCE_START_EVENT:
 		anchor = note_anchor(r, r->ev.data.sequence_start.anchor);
+		TRY(check_tag(r, r->ev.data.sequence_start.tag, "seq"));
 		*out = new_node(r, NODE_LIST);
 		TRY(count(r, 1, line));
 		TRY(read_list(r, depth, *out));
 		break;
 	case YAML_MAPPING_START_EVENT:
 		anchor = note_anchor(r, r->ev.data.mapping_start.anchor);
+		TRY(check_tag(r, r->ev.data.mapping_start.tag, "map"));
 		*out = new_node(r, NODE_MAP);
 		TRY(count(r, 1, line));
 		TRY(read_map(r, depth, *out));
