@@ -52,7 +52,7 @@ clear_host_bits(struct addr_block *block)
 	const unsigned whole = block->bits / 8, rest = block->bits % 8;
 
 	for (unsigned i = whole; i < sizeof block->net.b; i++)
-		block->net.b[i] &= i == whole ? (uint8_t)(0xff00u >> rest) : 0;
+		block->net.b[i] = i == whole ? (uint8_t)(block->net.b[i] & (0xff00u >> rest)) : 0;
 }
 
 bool

@@ -76,7 +76,7 @@ attempt(struct ctx *c, struct rdb_pool *pool, struct rdb_exchange *x, int64_t bu
 		return ERR_NONE;
 	case RDB_UNSENT:
 		*again = true;
-		/* fall through */
+		__attribute__((fallthrough));
 	case RDB_FAILED:
 	case RDB_GARBAGE:
 		rdb_pool_give(pool, conn, RDB_DROP, NULL);

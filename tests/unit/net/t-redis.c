@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "net/redis-pool.h"
 #include "net/redis.h"
 #include "server.h"
 
@@ -376,18 +378,26 @@ one_connection_for_two(void **state)
 	assert_true(b.popped && second.popped);
 	assert_int_equal(state_of(p).connects, 1);
 	rdb_pool_free(p);
-
-	p = pool_of((struct rdb_conf){ .max_connections = 1, .command_timeout_ms = 20000, .budget_ms = 500 });
-	b = (struct blocked){ .p = p };
-	assert_int_equal(pthread_create(&t, NULL, pop, &b), 0);
-	assert_true(srv_until(somebody_waits, q, 10000));
-	enum err_kind k = rdb_ping(c, p);
-	assert_true(k == ERR_BUSY ||
-	            k == ERR_NONE); /* NONE: the first caller ran out of its budget in between */
-	pthread_join(t, NULL);
-	assert_int_equal(b.k, ERR_UPSTREAM);
-	rdb_pool_free(p);
 	rdb_pool_free(q);
+}
+
+static void
+nobody_waits_longer_than_the_budget(void **state)
+{
+	struct ctx *c = &R.c;
+	struct rdb_pool *p = pool_of((struct rdb_conf){ .max_connections = 1 });
+	struct rdb_conn *first = NULL, *second = NULL;
+
+	(void)state;
+	assert_ok(c, rdb_pool_take(c, p, clock_mono_us() + 5000000, &first));
+	assert_int_equal(rdb_pool_take(c, p, clock_mono_us() + 50000, &second), ERR_BUSY);
+	assert_has(c->err.text, "all 1 connections are in use");
+	assert_int_equal(state_of(p).failures, 0);
+	rdb_pool_give(p, first, RDB_KEEP, NULL);
+	assert_ok(c, rdb_pool_take(c, p, clock_mono_us() + 50000, &second));
+	assert_ptr_equal(first, second);
+	rdb_pool_give(p, second, RDB_KEEP, NULL);
+	rdb_pool_free(p);
 }
 
 struct worker {
@@ -468,6 +478,7 @@ main(void)
 		                            cmocka_unit_test(users),
 		                            cmocka_unit_test(limits),
 		                            cmocka_unit_test(one_connection_for_two),
+		                            cmocka_unit_test(nobody_waits_longer_than_the_budget),
 		                            cmocka_unit_test(a_closed_idle_connection_is_replaced),
 		                            cmocka_unit_test(kill_and_come_back),
 		                            cmocka_unit_test(a_hanging_server),
