@@ -177,6 +177,8 @@ class Stack:
         ctl("db", self.servers.postgres, "copy", "kade_template", self.database)
         self.uri = self.servers.database_uri(self.database)
         self.config = base_config(self.servers, self.uri, self.folder, self.host)
+        if self.tls:
+            self.config.update(PREFERRED_URL_SCHEME="https", EXTERNAL_TLS_TERMINATION=True)
         self.write_config(self.overrides)
         self.start_pools()
         self.start_web()

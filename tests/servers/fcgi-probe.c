@@ -70,7 +70,7 @@ send_report(const struct probe *p, FCGX_Request *r)
 
 	if (b.error || !f) {
 		fprintf(stderr, "fcgi-probe: cut after %" PRIu64 " bytes: %s\n", b.bytes,
-			FCGX_GetParam("REQUEST_URI", r->envp));
+		        FCGX_GetParam("REQUEST_URI", r->envp));
 		if (f)
 			fclose(f);
 		free(text);
@@ -80,8 +80,8 @@ send_report(const struct probe *p, FCGX_Request *r)
 		fprintf(f, "%s\n", *e);
 	fprintf(f, "probe=%s\nbody=%" PRIu64 "\nfnv=%016" PRIx64 "\n", p->name, b.bytes, b.fnv);
 	fclose(f);
-	FCGX_FPrintF(r->out, "Content-Type: text/plain\r\nContent-Length: %d\r\nX-Probe: %s\r\n\r\n", (int)len,
-		     p->name);
+	FCGX_FPrintF(r->out, "Content-Type: text/plain\r\nContent-Length: %d\r\nX-Probe: %s\r\n\r\n",
+	             (int)len, p->name);
 	if (strcmp(FCGX_GetParam("REQUEST_METHOD", r->envp), "HEAD"))
 		FCGX_PutStr(text, (int)len, r->out);
 	free(text);
@@ -96,13 +96,15 @@ answer(const struct probe *p, FCGX_Request *r)
 
 	if (role && !strcmp(role, "AUTHORIZER")) {
 		fprintf(stderr, "fcgi-probe: asked %s\n", uri ? uri : "");
-		FCGX_PutS(auth && !strcmp(auth, "Bearer good") ? "Status: 200 OK\r\n\r\n"
-							       : "Status: 401 Unauthorized\r\nX-Gate: no\r\n\r\n",
-			  r->out);
+		FCGX_PutS(auth && !strcmp(auth, "Bearer good")
+		              ? "Status: 200 OK\r\n\r\n"
+		              : "Status: 401 Unauthorized\r\nX-Gate: no\r\n\r\n",
+		          r->out);
 	} else if (uri && strstr(uri, "/hello")) {
 		FCGX_PutS("Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n", r->out);
 	} else if (uri && strstr(uri, "/refuse")) {
-		FCGX_PutS("Status: 401 Unauthorized\r\nContent-Length: 3\r\nX-Refused: early\r\n\r\nno\n", r->out);
+		FCGX_PutS("Status: 401 Unauthorized\r\nContent-Length: 3\r\nX-Refused: early\r\n\r\nno\n",
+		          r->out);
 	} else if (uri && strstr(uri, "/events")) {
 		send_events(r->out);
 	} else {
