@@ -134,6 +134,20 @@ take_name(struct ctx *c, struct local *l, const struct local_placing *p, const s
 	return local_sync_name(c, l, p->key, t->dir);
 }
 
+/* The key's folder, made where it is missing; what was known of it is forgotten then. */
+static int
+open_folder(struct local *l, const char *key, const char **leaf)
+{
+	const int n = blob_folder(key);
+	const int dir = beneath_parent(&l->dir, key, 0, leaf);
+
+	if (dir >= 0 || errno != ENOENT)
+		return dir;
+	if (n >= 0)
+		atomic_fetch_and(&l->kept[n / 64], ~((uint64_t)1 << (n % 64)));
+	return beneath_parent(&l->dir, key, LOCAL_FOLDER_MODE, leaf);
+}
+
 enum err_kind
 local_place(struct ctx *c, struct local *l, const struct local_placing *p)
 {
@@ -153,7 +167,7 @@ local_place(struct ctx *c, struct local *l, const struct local_placing *p)
 	t.temp_dir = beneath_parent(&l->dir, p->temp_key, 0, &t.temp);
 	if (t.temp_dir < 0)
 		return local_error(c, &l->base, "opening the folder of", p->temp_key, errno);
-	t.dir = beneath_parent(&l->dir, p->key, LOCAL_FOLDER_MODE, &t.leaf);
+	t.dir = open_folder(l, p->key, &t.leaf);
 	if (t.dir < 0) {
 		k = local_error(c, &l->base, "making the folder of", p->key, errno);
 	} else {

@@ -281,25 +281,24 @@ local_remove(struct ctx *c, struct store *s, const char *key)
 	const char *leaf;
 	enum store_removed answer = STORE_GONE;
 	const int dir = beneath_parent(&l->dir, key, 0, &leaf);
-	enum err_kind k = ERR_NONE;
+	int e;
 
 	if (dir < 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return STORE_GONE;
-		k = local_error(c, s, "removing", key, errno);
+		local_error(c, s, "removing", key, errno);
 		return STORE_UNKNOWN;
 	}
 	if (unlinkat(dir, leaf, 0) < 0 && errno != ENOENT) {
-		const int e = errno;
-		k = local_error(c, s, "removing", key, e);
+		e = errno;
+		local_error(c, s, "removing", key, e);
 		answer = e == EACCES || e == EPERM || e == EROFS || e == EISDIR || e == EBUSY
 		             ? STORE_STILL_THERE
 		             : STORE_UNKNOWN;
 	} else if (local_sync(dir) < 0) {
-		k = local_error(c, s, "syncing the folder of", key, errno);
+		local_error(c, s, "syncing the folder of", key, errno);
 		answer = STORE_UNKNOWN;
 	}
-	(void)k;
 	close(dir);
 	return answer;
 }

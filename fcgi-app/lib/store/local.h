@@ -24,8 +24,7 @@ local_of(struct store *s)
 }
 
 /* ERR_STORE with the text of a system error. ENOSPC, EDQUOT, EFBIG, EROFS, EIO in words that an operator understands. */
-enum err_kind local_error(struct ctx *c, const struct store *s, const char *what, const char *key,
-                          int error) MUST_CHECK;
+enum err_kind local_error(struct ctx *c, const struct store *s, const char *what, const char *key, int error);
 /* fsync(2) through interruptions. */
 int local_sync(int fd);
 /* Opens an object for reading. ERR_NOT_FOUND; ERR_STORE also for what is not a regular file. *out: descriptor, taken. */

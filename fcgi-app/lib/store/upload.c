@@ -84,15 +84,34 @@ store_upload_part(struct ctx *c, struct store_upload *u, const struct store_part
 }
 
 static enum err_kind
-write_through(struct ctx *c, struct store_upload *u, const void *p, size_t n)
+write_part(struct ctx *c, struct store_upload *u, const void *p, size_t n)
 {
 	if (!u->is_in_part)
 		TRY(store_upload_part(c, u, &(struct store_part){ .length = -1 }));
-	TRY(store_note(u->store, u->store->driver->write(c, u->put, p, n)));
+	return store_note(u->store, u->store->driver->write(c, u->put, p, n));
+}
+
+static enum err_kind
+write_through(struct ctx *c, struct store_upload *u, const void *p, size_t n)
+{
+	const enum err_kind k = write_part(c, u, p, n);
+
+	if (k != ERR_NONE) {
+		u->is_failed = true;
+		return k;
+	}
 	sha256_feed(&u->sha, p, n);
 	u->offset += (int64_t)n;
 	assert(u->offset == u->put->offset);
 	return ERR_NONE;
+}
+
+/* After a failure bytes are missing between offset and what the client sends next. */
+static enum err_kind
+still_good(struct ctx *c, const struct store_upload *u)
+{
+	assert(c->tx == NULL && !u->is_finished);
+	return u->is_failed ? err_set(c, ERR_STORE, "upload %s: a write failed before", u->id) : ERR_NONE;
 }
 
 static enum err_kind
@@ -110,7 +129,7 @@ flush(struct ctx *c, struct store_upload *u)
 enum err_kind
 store_upload_space(struct ctx *c, struct store_upload *u, char **p, size_t *room)
 {
-	assert(c->tx == NULL && !u->is_finished);
+	TRY(still_good(c, u));
 	if (u->buf == NULL)
 		u->buf = arena_alloc(c->mem, STORE_UPLOAD_BUF);
 	if (u->buffered == STORE_UPLOAD_BUF)
@@ -133,7 +152,7 @@ store_upload_append(struct ctx *c, struct store_upload *u, const void *p, size_t
 {
 	const char *from = p;
 
-	assert(c->tx == NULL && !u->is_finished);
+	TRY(still_good(c, u));
 	while (n > 0) {
 		if (u->buffered == 0 && n >= DIRECT_BYTES)
 			return write_through(c, u, from, n);
@@ -179,7 +198,7 @@ store_upload_digest(struct ctx *c, struct store_upload *u, char hex[2 * SHA256_B
 {
 	uint8_t sum[SHA256_BYTES];
 
-	assert(c->tx == NULL);
+	TRY(still_good(c, u));
 	TRY(flush(c, u));
 	sha256_end(&u->sha, sum);
 	hex_put(hex, sum, sizeof sum);
@@ -238,7 +257,7 @@ store_upload_finish(struct ctx *c, struct store_upload *u, const char *key)
 	struct store_info info;
 	const struct store_driver *d = u->store->driver;
 
-	assert(c->tx == NULL && !u->is_finished);
+	TRY(still_good(c, u));
 	if (!store_key_ok(str_of(key)))
 		return err_set(c, ERR_BUG, "storage %s: a key that cannot be", u->store->name);
 	TRY(flush(c, u));

@@ -34,6 +34,7 @@ struct store_upload { /* in c->mem; fields are for reading only */
 	char *buf;         /* STORE_UPLOAD_BUF bytes, from the first append on */
 	size_t buffered;   /* bytes in buf that come after offset */
 	bool is_in_part, is_finished;
+	bool is_failed; /* a write failed: nothing more is taken, for bytes would be missing in between */
 };
 
 /* Begins an upload. id: a uuid never used before (random_uuid()). *row given: to be inserted. */

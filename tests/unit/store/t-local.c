@@ -17,6 +17,35 @@
 #include "base/digest.h"
 #include "store/key.h"
 
+/* The linker puts these before the system's: a disk that fails to sync cannot be had otherwise. fail_sync: how many syncs
+ * from now one fails; 0 none. */
+static int fail_sync;
+int __real_fsync(int fd);
+int __real_fdatasync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fdatasync(int fd);
+
+static bool
+is_failing(void)
+{
+	if (fail_sync == 0 || --fail_sync > 0)
+		return false;
+	errno = EIO;
+	return true;
+}
+
+int
+__wrap_fsync(int fd)
+{
+	return is_failing() ? -1 : __real_fsync(fd);
+}
+
+int
+__wrap_fdatasync(int fd)
+{
+	return is_failing() ? -1 : __real_fdatasync(fd);
+}
+
 static struct store_upload *
 begin(struct fixture *f, struct store *s, struct store_upload_row *row)
 {
@@ -360,11 +389,107 @@ a_small_object_that_does_not_fit_changes_nothing(void **state)
 	assert_int_equal(fixture_count(f, f->s, "uploads/"), 0);
 }
 
+static void
+feed(struct fixture *f, struct store_upload *u, unsigned seed, int64_t from, size_t n)
+{
+	char *p = malloc(n + 1);
+
+	assert_non_null(p);
+	fixture_bytes(p, n, seed, from);
+	assert_ok(store_upload_append(f->c, u, p, n));
+	free(p);
+}
+
+/* The kernel forgets a failed write once it told of it: a second sync would "succeed". Nothing may be believed after it. */
+static void
+a_failed_checkpoint_is_never_believed(void **state)
+{
+	struct fixture *f = *state;
+	struct store_upload_row row, after;
+	struct store_upload *u = begin(f, f->s, &row);
+	char key[STORE_KEY_MAX];
+
+	fixture_key(2000, 9, key);
+	feed(f, u, 9, 0, 1000);
+	assert_ok(store_upload_checkpoint(f->c, u, &row));
+	feed(f, u, 9, 1000, 1000);
+	fail_sync = 1;
+	assert_err(ERR_STORE, store_upload_checkpoint(f->c, u, &after));
+	assert_non_null(strstr(f->c->err.text, "disk is failing"));
+	assert_err(ERR_STORE, store_upload_checkpoint(f->c, u, &after));
+	assert_err(ERR_STORE, store_upload_finish(f->c, u, key));
+	assert_false(fixture_exists(f, f->s, key));
+	fixture_next_request(f);
+	assert_int_equal(fixture_count(f, f->s, "uploads/"), 1);
+}
+
+static void
+a_failed_finish_drops_the_upload(void **state)
+{
+	struct fixture *f = *state;
+	struct store_upload_row row;
+	struct store_upload *u = begin(f, f->s, &row);
+	char key[STORE_KEY_MAX];
+
+	fixture_key(2000, 10, key);
+	feed(f, u, 10, 0, 2000);
+	assert_ok(store_upload_checkpoint(f->c, u, &row));
+	fail_sync = 1;
+	assert_err(ERR_STORE, store_upload_finish(f->c, u, key));
+	assert_false(fixture_exists(f, f->s, key));
+	u->store->driver->put_close(f->c, u->put);
+	assert_ok(store_upload_resume(f->c, f->s, &row, &u));
+	assert_err(ERR_NOT_FOUND, store_upload_finish(f->c, u, key));
+	assert_false(fixture_exists(f, f->s, key));
+}
+
+/* Each sync after the rename may fail: the push is not answered for, and the next try makes it good. */
+static void
+a_folder_that_fails_to_sync_is_synced_again(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int nth = 2; nth <= 4; nth++) {
+		struct store_upload_row row;
+		struct store_upload *u = begin(f, f->s, &row);
+		char key[STORE_KEY_MAX];
+		fixture_key(2000, 20 + (unsigned)nth, key);
+		feed(f, u, 20 + (unsigned)nth, 0, 2000);
+		assert_ok(store_upload_checkpoint(f->c, u, &row));
+		fail_sync = nth;
+		assert_err(ERR_STORE, store_upload_finish(f->c, u, key));
+		assert_int_equal(fail_sync, 0);
+		u->store->driver->put_close(f->c, u->put);
+		assert_ok(store_upload_resume(f->c, f->s, &row, &u));
+		fail_sync = nth; /* the very sync that failed is done again */
+		assert_err(ERR_STORE, store_upload_finish(f->c, u, key));
+		u->store->driver->put_close(f->c, u->put);
+		assert_ok(store_upload_resume(f->c, f->s, &row, &u));
+		assert_ok(store_upload_finish(f->c, u, key));
+		fixture_check(f, f->s, key, 2000, 20 + (unsigned)nth);
+	}
+}
+
+static void
+an_unsynced_removal_is_unknown(void **state)
+{
+	struct fixture *f = *state;
+	char key[STORE_KEY_MAX];
+
+	fixture_push(f, f->s, 100, 30, key);
+	fail_sync = 1;
+	assert_int_equal(store_remove(f->c, f->s, key), STORE_UNKNOWN);
+	fail_sync = 1;
+	assert_int_equal(store_remove(f->c, f->s, key), STORE_UNKNOWN);
+	assert_int_equal(store_remove(f->c, f->s, key), STORE_GONE);
+}
+
 static int
 set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 
+	fail_sync = 0;
 	fixture_begin(f, "LocalStorage");
 	*state = f;
 	return 0;
@@ -394,6 +519,10 @@ main(void)
 		CASE(an_existing_blob_is_kept),
 		CASE(descriptors_are_bounded),
 		CASE(operators_are_warned),
+		CASE(a_failed_checkpoint_is_never_believed),
+		CASE(a_failed_finish_drops_the_upload),
+		CASE(a_folder_that_fails_to_sync_is_synced_again),
+		CASE(an_unsynced_removal_is_unknown),
 		CASE(a_size_limit_is_told),
 		CASE(a_full_disk_is_told),
 		CASE(a_small_object_that_does_not_fit_changes_nothing),

@@ -337,6 +337,84 @@ one_of_many_claims_wins(void **state)
 	assert_int_equal(won, 1);
 }
 
+static enum err_kind
+get_half(struct ctx *c, struct store *s, const struct store_get *g)
+{
+	struct store_get half = *g;
+
+	half.range.length = g->range.length / 2;
+	TRY(STORE_LOCAL.get(c, s, &half));
+	return err_set(c, ERR_STORE, "connection reset");
+}
+
+/* Between stores that cannot copy by themselves the bytes pass through this process, in constant memory. */
+static void
+copies_are_streamed_where_they_must(void **state)
+{
+	struct fixture *f = *state;
+	struct store_driver plain = STORE_LOCAL, broken = STORE_LOCAL;
+	const struct store_driver *was = f->s->driver;
+	const size_t sizes[] = { 0, 1, 262144, 3 * MIB + 5 };
+	char key[STORE_KEY_MAX];
+
+	plain.copy = store_unsupported_copy;
+	broken.get = get_half;
+	f->other->driver = &plain;
+	for (unsigned i = 0; i < 4; i++) {
+		fixture_push(f, f->s, sizes[i], i, key);
+		const size_t before = arena_used(f->c->mem);
+		assert_ok(store_copy(f->c, f->other, &(struct store_copy){ f->s, key, key, -1 }));
+		assert_int_equal(arena_used(f->c->mem), before);
+		fixture_check(f, f->other, key, sizes[i], i);
+	}
+	fixture_push(f, f->s, MIB, 77, key);
+	f->s->driver = &broken;
+	assert_err(ERR_STORE, store_copy(f->c, f->other, &(struct store_copy){ f->s, key, key, -1 }));
+	f->s->driver = was;
+	assert_string_equal(f->c->err.text, "connection reset");
+	assert_false(fixture_exists(f, f->other, key));
+	assert_int_equal(fixture_count(f, f->other, "uploads/"), 0);
+	f->other->driver = was;
+}
+
+/* After a failed write later bytes would leave a gap: they are refused. */
+static enum err_kind
+write_fails(struct ctx *c, struct store_put *p, const void *bytes, size_t n)
+{
+	(void)p;
+	(void)bytes;
+	(void)n;
+	return err_set(c, ERR_STORE, "connection reset");
+}
+
+static void
+nothing_is_taken_after_a_failed_write(void **state)
+{
+	struct fixture *f = *state;
+	struct store_driver failing = STORE_LOCAL;
+	const struct store_driver *was = f->s->driver;
+	struct store_upload_row row;
+	struct store_upload *u;
+	char hex[65], *p;
+	size_t room;
+	static char bytes[100000];
+
+	assert_ok(store_upload_new(f->c, f->s, UUID, &row));
+	assert_ok(store_upload_resume(f->c, f->s, &row, &u));
+	assert_ok(store_upload_append(f->c, u, bytes, 100000));
+	failing.write = write_fails;
+	f->s->driver = &failing;
+	assert_err(ERR_STORE, store_upload_append(f->c, u, bytes, 100000));
+	f->s->driver = was;
+	assert_err(ERR_STORE, store_upload_append(f->c, u, bytes, 1));
+	assert_err(ERR_STORE, store_upload_space(f->c, u, &p, &room));
+	assert_err(ERR_STORE, store_upload_digest(f->c, u, hex));
+	assert_err(ERR_STORE, store_upload_finish(f->c, u, "sha256/aa/x"));
+	assert_ok(store_upload_checkpoint(f->c, u, &row)); /* but what came before is kept */
+	assert_int_equal(row.offset_bytes, 100000);
+	assert_ok(store_upload_cancel(f->c, u));
+}
+
 static int
 set_up(void **state)
 {
@@ -368,6 +446,8 @@ main(void)
 		CASE(parameters_as_people_write_them),
 		CASE(read_only_refuses_writes),
 		CASE(a_held_connection_stops_the_process),
+		CASE(copies_are_streamed_where_they_must),
+		CASE(nothing_is_taken_after_a_failed_write),
 		CASE(a_location_knows_its_owner),
 		CASE(one_of_many_claims_wins),
 	};
