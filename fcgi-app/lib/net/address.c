@@ -51,8 +51,10 @@ clear_host_bits(struct addr_block *block)
 {
 	const unsigned whole = block->bits / 8, rest = block->bits % 8;
 
-	for (unsigned i = whole; i < sizeof block->net.b; i++)
-		block->net.b[i] = i == whole ? (uint8_t)(block->net.b[i] & (0xff00u >> rest)) : 0;
+	if (whole == sizeof block->net.b)
+		return;
+	block->net.b[whole] = (uint8_t)(block->net.b[whole] & (0xff00u >> rest));
+	memset(block->net.b + whole + 1, 0, sizeof block->net.b - whole - 1);
 }
 
 bool

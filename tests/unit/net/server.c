@@ -37,6 +37,17 @@ srv_program(const char *name)
 	return full;
 }
 
+bool
+srv_needs(const char *name)
+{
+	char *program = srv_program(name);
+
+	if (program == NULL)
+		printf("1..0 # SKIP %s is not installed\n", name);
+	free(program);
+	return program != NULL;
+}
+
 char *
 srv_dir(void)
 {

@@ -7,6 +7,9 @@
 
 /* Full path of a program on PATH or in /usr/sbin; NULL: not installed. Process lifetime. */
 char *srv_program(const char *name);
+/* True when the program is installed; else prints a TAP plan that skips the whole test with the reason. (cmocka's skip()
+ * writes "not ok … # SKIP", which automake's driver counts as a failure.) */
+bool srv_needs(const char *name);
 /* A new private directory, removed by srv_remove(). */
 char *srv_dir(void);
 void srv_remove(char *dir);
