@@ -154,8 +154,8 @@ local_place(struct ctx *c, struct local *l, const struct local_placing *p)
 	struct two_names t;
 	enum err_kind k;
 
-	if (local_sync(p->fd) <
-	    0) { /* a second fsync would succeed without the lost bytes: this copy is worth nothing now */
+	/* after a failure a second fsync would succeed without the lost bytes: this copy is worth nothing then */
+	if (local_sync(p->fd) < 0) {
 		const int e = errno;
 		t.temp_dir = beneath_parent(&l->dir, p->temp_key, 0, &t.temp);
 		if (t.temp_dir >= 0) {

@@ -29,10 +29,18 @@ blob_keys(void **state)
 		{ "md5:7",                 "md5/07/7"                },
 		{ "md5:CAFE",              "md5/CA/CAFE"             }
 	};
-	const char *const bad[] = {
-		"",           "sha256",         "sha256:", "sha256:ab", "sha256:" HEX64 "0", "sha512:" HEX64,
-		"sha/256:ab", "sha256:../../x", "x:ab/cd", ":abcd",     "+.:abcd",           "x y:abcd"
-	};
+	const char *const bad[] = { "",
+		                    "sha256",
+		                    "sha256:",
+		                    "sha256:ab",
+		                    ("sha256:" HEX64 "0"),
+		                    ("sha512:" HEX64),
+		                    "sha/256:ab",
+		                    "sha256:../../x",
+		                    "x:ab/cd",
+		                    ":abcd",
+		                    "+.:abcd",
+		                    "x y:abcd" };
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
