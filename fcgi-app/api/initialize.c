@@ -60,7 +60,10 @@ api_initialize(struct req *rq)
 	}
 	out = res_json(rq, 200);
 	jo_strn(out, "username", u.name);
-	jo_strn(out, "email", u.email);
+	if (u.email.p == NULL)
+		jo_null(out, "email");
+	else
+		jo_strn(out, "email", u.email);
 	TRY(secret_password_put(c, &rq->app->login->secrets.application, NULL, u.password, &encrypted));
 	jo_strn(out, "encrypted_password", encrypted);
 	if (js_bool(in, "access_token", false))

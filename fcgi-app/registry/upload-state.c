@@ -106,7 +106,8 @@ up_discard(struct req *rq, const struct upload *u, struct store_upload *su)
 	/* Row first: whoever comes now finds no upload. Bytes that stay are swept by the uploads job. */
 	if (u->id != 0)
 		(void)!upload_remove(rq->c, u->id);
-	(void)!store_upload_cancel(rq->c, su);
+	if (su != NULL)
+		(void)!store_upload_cancel(rq->c, su);
 	rq->c->err = kept;
 }
 

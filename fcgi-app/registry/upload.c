@@ -121,6 +121,30 @@ row_of(const struct upload *u)
 		                          .store_state = str_of(u->store_state) };
 }
 
+/* The store has lost the bytes: the client must start again. */
+static enum err_kind
+session_lost(struct req *rq, const struct upload *u)
+{
+	TRY(upload_remove(rq->c, u->id));
+	return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_BLOB_UPLOAD_UNKNOWN);
+}
+
+/* A body that did not come whole, or could not be stored: the session stays where it was, unless it can never fit. */
+static enum err_kind
+body_failed(struct req *rq, const struct upload *u, struct store_upload *su, enum err_kind e)
+{
+	const struct err kept = rq->c->err;
+
+	if (e == ERR_NOT_FOUND)
+		return session_lost(rq, u);
+	if (e == ERR_TOO_LARGE)
+		up_discard(rq, u, su);
+	else
+		(void)!upload_release_lease(rq->c, u);
+	rq->c->err = kept;
+	return e;
+}
+
 /* Everything that comes before the body: row, range, lease, store. *answered: the answer is set (416). */
 static enum err_kind
 open_session(struct req *rq, struct upload *u, int64_t *skip, struct store_upload **su, bool *answered)
@@ -144,27 +168,14 @@ open_session(struct req *rq, struct upload *u, int64_t *skip, struct store_uploa
 		return up_out_of_range(rq, u->uuid, u->offset_bytes);
 	row = row_of(u);
 	e = store_upload_resume(rq->c, s, &row, su);
-	if (e == ERR_NOT_FOUND) { /* the store lost the bytes: the client must start again */
-		TRY(upload_remove(rq->c, u->id));
-		return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_BLOB_UPLOAD_UNKNOWN);
+	if (e == ERR_BUSY) { /* a writer whose lease ran out still holds the bytes */
+		(void)!upload_release_lease(rq->c, u);
+		return up_out_of_range(rq, u->uuid, u->offset_bytes);
 	}
-	TRY(e);
+	if (e != ERR_NONE)
+		return body_failed(rq, u, NULL, e);
 	*answered = false;
 	return ERR_NONE;
-}
-
-/* A body that did not come whole, or could not be stored: the session stays where it was, unless it can never fit. */
-static enum err_kind
-body_failed(struct req *rq, const struct upload *u, struct store_upload *su, enum err_kind e)
-{
-	const struct err kept = rq->c->err;
-
-	if (e == ERR_TOO_LARGE)
-		up_discard(rq, u, su);
-	else
-		(void)!upload_release_lease(rq->c, u);
-	rq->c->err = kept;
-	return e;
 }
 
 static enum err_kind
