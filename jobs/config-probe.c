@@ -9,6 +9,8 @@
 #include "base/arena.h"
 #include "base/ctx.h"
 #include "config.h"
+#include "net/redis-conf.h"
+#include "net/redis.h"
 
 static void
 file_check(const char *key, const char *path, struct conf_report *rep)
@@ -207,4 +209,27 @@ config_check_db(struct ctx *c, const struct conf *conf, const struct fleet *flee
 		    rep, CONF_INFO, "DB_URI", 0,
 		    "the extension pg_trgm is not in this database yet: the first migration creates it");
 	connections_check(c, session, conf, fleet, rep);
+}
+
+static void
+redis_check(struct ctx *c, const char *key, const struct conf_redis *r, struct conf_report *rep)
+{
+	struct rdb_pool *pool;
+	struct rdb_conf rc;
+
+	rdb_conf_from(c, r, &rc);
+	if (rdb_pool_new(c, &rc, &pool) != ERR_NONE) {
+		conf_note(rep, CONF_ERROR, key, 0, "%s", c->err.text);
+		return;
+	}
+	if (rdb_ping(c, pool) != ERR_NONE)
+		conf_note(rep, CONF_WARNING, key, 0, "%s", c->err.text);
+	rdb_pool_free(pool);
+}
+
+void
+config_check_redis(struct ctx *c, const struct conf *conf, struct conf_report *rep)
+{
+	redis_check(c, "BUILDLOGS_REDIS", &conf->redis_buildlogs, rep);
+	redis_check(c, "USER_EVENTS_REDIS", &conf->redis_userevents, rep);
 }

@@ -25,7 +25,7 @@ static const char HELP[] =
     "\n"
     "  check [--online] [--hosts N] [--processes N] [--quiet] [FILE]\n"
     "            every error and warning of the configuration, with its line\n"
-    "      --online       also try the database and the folders that it names\n"
+    "      --online       also try the database and Redis\n"
     "      --hosts N      web hosts that share the database (1)\n"
     "      --processes N  processes on each of them, jobs included (cores + 4)\n"
     "      --quiet        errors only\n"
@@ -78,8 +78,10 @@ run_check(struct ctx *c, const struct options *o)
 	/* When the file cannot be parsed the report says why, and there is nothing more to look at. */
 	if (conf_load_anyway(c, path, &conf, &rep) == ERR_NONE) {
 		config_check_files(c, conf, &rep);
-		if (o->is_online)
+		if (o->is_online) {
 			config_check_db(c, conf, &o->fleet, &rep);
+			config_check_redis(c, conf, &rep);
+		}
 	} else if (rep.n_errors == 0) {
 		conf_note(&rep, CONF_ERROR, "", 0, "%s", c->err.text);
 	}
