@@ -12,27 +12,24 @@
 #include "registry/manifest-routes.h"
 #include "registry/v2.h"
 
-/* What the statement counts: a GET is a pull, a HEAD is none; nothing is written while the registry is read-only. */
+/* A GET is a pull and leaves an audit row; a HEAD is none; nothing is written while the registry is read-only. */
+static bool
+is_counted(const struct req *rq)
+{
+	return rq->method == HTTP_GET && !rq->c->conf->is_readonly && !rq->authorizer;
+}
+
 static void
-add_counting(struct req *rq, struct db_args *a, struct str reference, bool by_digest)
+add_audit(struct req *rq, struct db_args *a, struct str reference, bool by_digest)
 {
 	struct buf meta = BUF(rq->c->mem);
 
-	if (rq->method != HTTP_GET || rq->c->conf->is_readonly || rq->authorizer) {
-		db_args_add(a, db_null());
-		db_args_add(a, db_null());
-		db_args_add(a, db_null());
-		db_args_add(a, db_bool(false));
-	} else {
-		buf_put(&meta, reg_audit_track(rq));
-		buf_puts(&meta, by_digest ? ",\"manifest_digest\":" : ",\"tag\":");
-		buf_put_json(&meta, reference);
-		db_args_add(a, db_i32(AUDIT_pull_repo));
-		db_args_add(a, db_strn(buf_str(&meta)));
-		db_args_add(a, db_strn(rq->remote_addr));
-		db_args_add(a, db_bool(rq->c->conf->feature_image_pull_stats));
-	}
-	db_args_add(a, db_bool(rq->c->audit_overflow));
+	buf_put(&meta, reg_audit_track(rq));
+	buf_puts(&meta, by_digest ? ",\"manifest_digest\":" : ",\"tag\":");
+	buf_put_json(&meta, reference);
+	db_args_add(a, db_i32(AUDIT_pull_repo));
+	db_args_add(a, db_strn(buf_str(&meta)));
+	db_args_add(a, db_strn(rq->remote_addr));
 	db_args_add(a, db_str(rq->c->conf->kade_strict_pull_log ? "on" : "off"));
 }
 
@@ -40,23 +37,25 @@ static enum err_kind
 bind_manifest(struct req *rq, struct db_args *a)
 {
 	const struct str  ref = req_capture(rq, "reference");
+	const bool        counted = is_counted(rq);
 	struct oci_digest d;
 
 	switch (oci_ref_parse(ref, &d)) {
 	case OCI_REF_TAG:
-		rq->load_stmt = STMT_MANIFEST_BY_TAG_LOAD;
+		rq->load_stmt = counted ? STMT_MANIFEST_BY_TAG_LOAD : STMT_MANIFEST_HEAD_BY_TAG_LOAD;
 		db_args_add(a, db_strn(ref));
-		add_counting(rq, a, ref, false);
 		break;
 	case OCI_REF_DIGEST:
-		rq->load_stmt = STMT_MANIFEST_BY_DIGEST_LOAD;
+		rq->load_stmt = counted ? STMT_MANIFEST_BY_DIGEST_LOAD : STMT_MANIFEST_HEAD_BY_DIGEST_LOAD;
 		db_args_add(a, db_strn(ref));
-		add_counting(rq, a, ref, true);
 		db_args_add(a, db_i64(push_window_ms(rq->c)));
 		break;
 	default:
 		rq->load_stmt = STMT_REPO_FACTS; /* names nothing that could exist */
+		return ERR_NONE;
 	}
+	if (counted)
+		add_audit(rq, a, ref, rq->load_stmt == STMT_MANIFEST_BY_DIGEST_LOAD);
 	return ERR_NONE;
 }
 
@@ -107,7 +106,7 @@ static enum err_kind
 reg_manifest_get(struct req *rq)
 {
 	const struct str    ref = req_capture(rq, "reference");
-	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD;
+	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD || rq->load_stmt == STMT_MANIFEST_HEAD_BY_TAG_LOAD;
 	struct manifest_row m;
 	char                etag[OCI_DIGEST_TEXT + 2];
 

@@ -1,10 +1,26 @@
 -- Manifests: reads with their audit row and pull delta, the push, deletion, referrers.
 -- set: manifest  id int8?, digest text?, media_type text?, bytes bytea?
 
--- A pull by tag. $8 audit kind (NULL: count nothing), $9 metadata without its closing brace, $10 address, $11 pull statistics,
--- $12 the partition is missing, $13 synchronous_commit of this statement. `expired`: no live tag, but one of the past.
+-- A look at a tag (HEAD): nothing is counted. `expired`: no live tag, but one of the past.
+-- name: manifest_head_by_tag_load
+-- args: facts, tag text
+-- cols: facts, manifest, expired bool?
+-- rows: one
+WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
+m AS MATERIALIZED (
+  SELECT m.id, m.digest, m.media_type, m.bytes
+  FROM f JOIN tag t ON t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
+    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
+  JOIN manifest m ON m.id = t.manifest_id
+  WHERE f.may_read AND f.repository_kind = 1)
+SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
+  CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
+FROM f LEFT JOIN m ON true;
+
+-- A pull by tag: the same, and its audit row. $8 audit kind, $9 metadata without its closing brace, $10 address,
+-- $11 synchronous_commit of this statement.
 -- name: manifest_by_tag_load
--- args: facts, tag text, audit_kind int2?, metadata text?, ip text?, count_pull bool, overflow bool, sync text
+-- args: facts, tag text, audit_kind int2, metadata text, ip text?, sync text
 -- cols: facts, manifest, expired bool?
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
@@ -15,22 +31,31 @@ m AS MATERIALIZED (
   JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_read AND f.repository_kind = 1),
 log AS (
-  INSERT INTO audit_log (kind, namespace_id, performer_id, repository_id, ip, metadata)
-  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
-  FROM m WHERE $8 IS NOT NULL AND NOT $12 AND set_config('synchronous_commit', $13, true) IS NOT NULL),
-late AS (
-  INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip, metadata)
-  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
-  FROM m WHERE $8 IS NOT NULL AND $12),
-pull AS (INSERT INTO pull_delta (repository_id, manifest_id, tag_name) SELECT repository_id, id, $7 FROM m WHERE $11)
+  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}', id, $7
+  FROM m WHERE set_config('synchronous_commit', $11, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
   CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
 FROM f LEFT JOIN m ON true;
 
--- A pull by digest; arguments as above. Visible: held by a live tag, by a visible parent or subject, or pushed by digest
--- less than $14 ms ago.
+-- A look at a digest. Visible: held by a live tag, by a visible parent or subject, or pushed by digest less than $8 ms ago.
+-- name: manifest_head_by_digest_load
+-- args: facts, digest text, window_ms int8
+-- cols: facts, manifest
+-- rows: one
+WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
+m AS MATERIALIZED (
+  SELECT m.id, m.digest, m.media_type, m.bytes
+  FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
+  WHERE f.may_read AND f.repository_kind = 1 AND CASE
+    WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
+    WHEN m.idle_since_ms > kade_now_ms() - $8 THEN true
+    ELSE kade_manifest_held(m.id, $8) END)
+SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
+
+-- A pull by digest: the same, and its audit row ($9 … $12 as $8 … $11 above).
 -- name: manifest_by_digest_load
--- args: facts, digest text, audit_kind int2?, metadata text?, ip text?, count_pull bool, overflow bool, sync text, window_ms int8
+-- args: facts, digest text, window_ms int8, audit_kind int2, metadata text, ip text?, sync text
 -- cols: facts, manifest
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
@@ -39,17 +64,12 @@ m AS MATERIALIZED (
   FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
   WHERE f.may_read AND f.repository_kind = 1 AND CASE
     WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
-    WHEN m.idle_since_ms > kade_now_ms() - $14 THEN true
-    ELSE kade_manifest_held(m.id, $14) END),
+    WHEN m.idle_since_ms > kade_now_ms() - $8 THEN true
+    ELSE kade_manifest_held(m.id, $8) END),
 log AS (
-  INSERT INTO audit_log (kind, namespace_id, performer_id, repository_id, ip, metadata)
-  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
-  FROM m WHERE $8 IS NOT NULL AND NOT $12 AND set_config('synchronous_commit', $13, true) IS NOT NULL),
-late AS (
-  INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip, metadata)
-  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}'
-  FROM m WHERE $8 IS NOT NULL AND $12),
-pull AS (INSERT INTO pull_delta (repository_id, manifest_id) SELECT repository_id, id FROM m WHERE $11)
+  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
+  SELECT $9, namespace_id, caller_id, repository_id, $11, $10 || ',"mediaType":' || to_json(media_type) || '}', id, NULL
+  FROM m WHERE set_config('synchronous_commit', $12, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
 
 -- Another manifest of the same repository by digest, for a client that cannot read an index (its amd64 child).

@@ -19,29 +19,29 @@ SELECT x.namespace_id, x.namespace_kind, x.namespace_enabled, x.repository_id, x
   x.usable AND x.repository_id IS NULL AND x.caller_id IS NOT NULL AND p_caps & 32 <> 0 AND (x.org_role >= 2 OR p_caps & 16 <> 0),
   x.token_id
 FROM (
-  SELECT y.*, y.alive AND COALESCE(y.namespace_enabled, false) AS usable,
-    LEAST(GREATEST(CASE WHEN y.org_role = 3 THEN 3 ELSE 0 END, y.live_role), p_caps & 3)::int2 AS eff
+  SELECT y.*, y.alive AND y.namespace_enabled IS TRUE AS usable,
+    LEAST(CASE WHEN y.org_role = 3 THEN 3 ELSE y.live_role END, p_caps & 3)::int2 AS eff
   FROM (
     SELECT n.id AS namespace_id, n.kind AS namespace_kind, n.is_enabled AS namespace_enabled,
       r.id AS repository_id, r.kind AS repository_kind, r.state AS repository_state, r.is_public,
       c.id AS caller_id, c.name AS caller_name, t.id AS token_id,
-      (p_caller IS NULL OR (c.is_enabled AND (c.owner_id IS NULL OR o.is_enabled)) IS TRUE)
+      (p_caller IS NULL OR (c.is_enabled AND (c.owner_id IS NULL OR (SELECT o.is_enabled FROM account o WHERE o.id = c.owner_id))) IS TRUE)
         AND (p_token IS NULL OR (t.id IS NOT NULL AND t.account_id IS NOT DISTINCT FROM c.id AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())))
-        AND (p_kid IS NULL OR (k.approved_ms IS NOT NULL AND (k.expires_ms IS NULL OR k.expires_ms > kade_now_ms())) IS TRUE) AS alive,
-      GREATEST(
-        CASE WHEN c.id = n.id THEN 3 ELSE 0 END,
-        (SELECT max(g.role) FROM team g JOIN team_member m ON m.team_id = g.id WHERE m.account_id = c.id AND g.organization_id = n.id))::int2 AS org_role,
-      GREATEST(
+        AND (p_kid IS NULL OR EXISTS (SELECT 1 FROM service_key k WHERE k.kid = p_kid AND k.approved_ms IS NOT NULL AND (k.expires_ms IS NULL OR k.expires_ms > kade_now_ms()))) AS alive,
+      CASE WHEN c.id = n.id THEN 3::int2 ELSE g.org_role END AS org_role,
+      GREATEST(g.live_role,
         (SELECT p.role FROM repository_permission p WHERE p.account_id = c.id AND p.repository_id = r.id),
-        (SELECT max(p.role) FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id AND p.repository_id = r.id WHERE m.account_id = c.id),
-        CASE WHEN t.kind = 3 AND t.repository_id = r.id THEN t.role END, 0)::int2 AS live_role
+        CASE WHEN t.kind = 3 AND t.repository_id = r.id THEN t.role END, 0::int2) AS live_role
     FROM (VALUES (1)) one
     LEFT JOIN account n ON n.name = p_ns AND n.kind <> 3
     LEFT JOIN LATERAL (SELECT q.* FROM repository q WHERE q.namespace_id = n.id AND q.name = p_repo AND q.state <> 3 OFFSET 0) r ON true
     LEFT JOIN account c ON c.uuid = p_caller AND c.kind <> 2
-    LEFT JOIN account o ON o.id = c.owner_id
     LEFT JOIN token t ON t.uuid = p_token
-    LEFT JOIN service_key k ON k.kid = p_kid
+    LEFT JOIN LATERAL (
+      SELECT max(CASE WHEN tm.organization_id = n.id THEN tm.role END) AS org_role, max(p.role) AS live_role
+      FROM team_member m JOIN team tm ON tm.id = m.team_id
+      LEFT JOIN repository_permission p ON p.team_id = tm.id AND p.repository_id = r.id
+      WHERE m.account_id = c.id AND c.id <> n.id) g ON true
     OFFSET 0
   ) y
   OFFSET 0
