@@ -34,3 +34,32 @@ SELECT count(*) FROM i;
 -- cols: partition text
 -- rows: any
 SELECT kade_audit_partition(m) FROM (SELECT DISTINCT (extract(epoch FROM date_trunc('month', to_timestamp(at_ms / 1000.0) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') * 1000)::int8 AS m FROM audit_overflow) x;
+
+-- Files pulls: rows of the inbox go into the log's partitions, and into the pull statistics when $2.
+-- name: audit_inbox_move
+-- args: max_items int4, count_pulls bool
+-- cols: moved int8
+-- rows: one
+WITH d AS (DELETE FROM audit_inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit_inbox LIMIT $1)) RETURNING *),
+i AS (
+  INSERT INTO audit_log (id, at_ms, kind, namespace_id, performer_id, repository_id, ip, metadata)
+  SELECT id, at_ms, kind, namespace_id, performer_id, repository_id, ip, metadata FROM d),
+t AS (
+  INSERT INTO tag_pull AS p (repository_id, tag_name, pulls, last_ms, digest)
+  SELECT d.repository_id, d.tag_name, count(*), max(d.at_ms), (array_agg(m.digest ORDER BY d.at_ms DESC))[1]
+  FROM d JOIN manifest m ON m.id = d.manifest_id JOIN repository r ON r.id = d.repository_id
+  WHERE $2 AND d.tag_name IS NOT NULL GROUP BY d.repository_id, d.tag_name ORDER BY d.repository_id, d.tag_name
+  ON CONFLICT (repository_id, tag_name) DO UPDATE SET pulls = p.pulls + EXCLUDED.pulls, last_ms = GREATEST(p.last_ms, EXCLUDED.last_ms), digest = EXCLUDED.digest),
+mp AS (
+  INSERT INTO manifest_pull AS p (repository_id, digest, pulls, last_ms)
+  SELECT d.repository_id, m.digest, count(*), max(d.at_ms)
+  FROM d JOIN manifest m ON m.id = d.manifest_id JOIN repository r ON r.id = d.repository_id
+  WHERE $2 GROUP BY d.repository_id, m.digest ORDER BY d.repository_id, m.digest
+  ON CONFLICT (repository_id, digest) DO UPDATE SET pulls = p.pulls + EXCLUDED.pulls, last_ms = GREATEST(p.last_ms, EXCLUDED.last_ms))
+SELECT count(*) FROM d;
+
+-- name: audit_inbox_due
+-- args: none
+-- cols: backlog int8, oldest_due_ms int8?
+-- rows: one
+SELECT count(*), min(at_ms) FROM (SELECT at_ms FROM audit_inbox LIMIT 100000) x;
