@@ -2,7 +2,9 @@
  * - FCGX_Accept_r() cannot be woken by a signal in a threaded process, and after an accept it reads without a time limit.
  *   So connections are accepted here, with time-outs set, and handed over through ipcFd, as FCGX_Accept_r() finds them
  *   itself after a kept connection. ipcFd, keepConnection and requestId are used nowhere else.
- * - Waiting is by epoll with EPOLLEXCLUSIVE: with plain poll() every connection would wake every idle thread.
+ * - Waiting is by epoll with EPOLLEXCLUSIVE: with plain poll() every connection would wake every idle thread. A thread that
+ *   was woken for a connection is the only one that knows of it: one that is to stop looks once more before it goes, and
+ *   for the case that a whole process is killed just then, the others look by themselves every LOOK_MS.
  * - Closing a connection makes libfcgi read until the peer closes; FCGX_Detach() turns that off, linger() below does it
  *   with a limit, and only where bytes may be unread.
  * - The writer makes a record and a write per 8 KiB. Pieces of 16 KiB and more go out as 64 KiB records of our own.
@@ -31,6 +33,7 @@
 #include "base/clock.h"
 
 #define KEEP_IDLE_MS   10000
+#define LOOK_MS        2000
 #define LINGER_MS      2000
 #define DIRECT_BYTES   16384
 #define RECORD_BYTES   65528 /* a multiple of 8 below 64 KiB: no padding */
@@ -45,6 +48,7 @@ struct fcgi_conn {
 	bool is_tcp;
 	bool in_ended; /* the end of the body was seen */
 	bool broken;   /* a write failed */
+	bool last;     /* stopping, and the last look was taken */
 };
 
 bool
@@ -125,7 +129,8 @@ accept_next(struct fcgi_conn *f)
 	struct epoll_event ev;
 	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN };
 
-	while (!atomic_load_explicit(&f->stop->set, memory_order_relaxed)) {
+	while (!f->last) {
+		f->last = atomic_load_explicit(&f->stop->set, memory_order_relaxed);
 		const int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
 			set_up(f, fd);
@@ -133,8 +138,10 @@ accept_next(struct fcgi_conn *f)
 			f->r.keepConnection = 1; /* else FCGX_Accept_r() closes what it finds */
 			return true;
 		}
+		if (f->last)
+			break;
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			epoll_wait(f->epoll_fd, &ev, 1, -1);
+			epoll_wait(f->epoll_fd, &ev, 1, LOOK_MS);
 		else if (errno != EINTR &&
 		         errno != ECONNABORTED) /* no descriptors, no memory: others may end first */
 			poll(&stop, 1, 100);

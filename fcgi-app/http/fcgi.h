@@ -17,7 +17,7 @@ struct fcgi_param {
 	struct str name, value;
 };
 /* How the threads of a process are told to take no more requests: the flag is looked at before each accept, the eventfd
- * wakes those that wait. Once set it stays set. */
+ * wakes those that wait. Once set it stays set. A connection that this thread alone was woken for is still served. */
 struct fcgi_stop {
 	_Atomic bool set;
 	int event_fd;

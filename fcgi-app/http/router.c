@@ -1,6 +1,7 @@
 /* The tree: one node per distinct segment pattern under its parent. A node that ends a path holds the rows of that path, one
  * per method. The children of a node are sorted by preference, so the first full match in the walk is the best one. A repo
- * segment may itself be called blobs, manifests or tags: <repo:> is tried at every length, longest first. */
+ * segment may itself be called blobs, manifests or tags: <repo:> is tried at every length, longest first, but a tail that a row
+ * names goes before a longer name: repository/a/b/tag is the tags of a/b. */
 #include "http/router.h"
 
 #include <stdarg.h>
@@ -61,7 +62,6 @@ struct walk {
 	struct req *rq;
 	struct {
 		int from, to; /* segments */
-		bool joined;
 	} cap[ROUTE_CAPTURES];
 	int n;
 	const struct row *found;
@@ -272,12 +272,14 @@ walk_repo(struct walk *w, const struct node *nd, int i)
 
 	if (at == ROUTE_CAPTURES)
 		return false;
-	for (int to = w->uri->n; to > i; to--) {
-		if (nd->kind == KIND_REPOPATH && to - i < 2 && !w->uri->seg[i].has_slash)
-			break;
+	const int least = nd->kind == KIND_REPOPATH && !w->uri->seg[i].has_slash ? 2 : 1;
+	/* Tails first, behind the longest name that leaves one; the whole rest as a name last. */
+	for (int tail = 1; tail <= w->uri->n - i; tail++) {
+		const int to = tail < w->uri->n - i ? w->uri->n - tail : w->uri->n;
+		if (to - i < least)
+			continue;
 		w->cap[at].from = i;
 		w->cap[at].to = to;
-		w->cap[at].joined = true;
 		w->n = at + 1;
 		if (walk_from(w, nd, to))
 			return true;
@@ -303,7 +305,6 @@ walk_from(struct walk *w, const struct node *nd, int i)
 		if (ch->kind != KIND_LITERAL) {
 			w->cap[at].from = i;
 			w->cap[at].to = i + 1;
-			w->cap[at].joined = false;
 			w->n = at + 1;
 		}
 		if (walk_from(w, ch, i + 1))

@@ -20,7 +20,7 @@ struct router *router_build(const struct route *const *tables, char *why, size_t
 void router_count(struct router *r, struct counters *cs);
 /* Finds the row for rq->method and the split path: rq->route, route_index, captures, proto and allowed. Rows whose feature
  * is off do not exist. The order of preference at each segment: literal text, <int:>, <ref:>, <name:>, then <repopath:>
- * and <repo:>, which take as many segments as they can and give back what the tail needs. */
+ * and <repo:>, which take as many segments as they can and give back what the tail of a row needs. */
 void router_match(const struct router *r, struct req *rq, const struct uri *uri);
 /* "GET, HEAD, OPTIONS" from HTTP_* bits. */
 void router_put_methods(struct buf *b, unsigned methods);

@@ -14,9 +14,9 @@
 int
 fc_connect(const char *path)
 {
-	struct sockaddr_un   sa = { .sun_family = AF_UNIX };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	const struct timeval wait = { .tv_sec = 20 };
-	const int            fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
@@ -42,7 +42,9 @@ put(int fd, const void *p, size_t n)
 bool
 fc_record(int fd, int type, const void *p, size_t n)
 {
-	const unsigned char head[8] = { 1, (unsigned char)type, 0, 1, (unsigned char)(n >> 8), (unsigned char)n, 0, 0 };
+	const unsigned char head[8] = {
+		1, (unsigned char)type, 0, 1, (unsigned char)(n >> 8), (unsigned char)n, 0, 0
+	};
 
 	return put(fd, head, sizeof head) && put(fd, p, n);
 }
@@ -73,7 +75,7 @@ size_t
 fc_pair(unsigned char *out, const char *name, const char *value, size_t value_bytes)
 {
 	const size_t name_bytes = strlen(name);
-	size_t       n = put_length(out, name_bytes);
+	size_t n = put_length(out, name_bytes);
 
 	n += put_length(out + n, value_bytes);
 	memcpy(out + n, name, name_bytes);
@@ -85,8 +87,8 @@ bool
 fc_params(int fd, const char *const *pairs)
 {
 	unsigned char *out = malloc(1 << 20);
-	size_t         n = 0;
-	bool           ok = true;
+	size_t n = 0;
+	bool ok = true;
 
 	for (; pairs[0] != NULL; pairs += 2)
 		n += fc_pair(out + n, pairs[0], pairs[1], strlen(pairs[1]));
@@ -125,13 +127,13 @@ void
 fc_reply(int fd, struct fc_reply *out)
 {
 	unsigned char head[8];
-	char          pad[65536 + 256];
-	size_t        n = 0;
+	char pad[65536 + 256];
+	size_t n = 0;
 
 	memset(out, 0, offsetof(struct fc_reply, data));
 	while (!out->ended && get(fd, head, sizeof head)) {
 		const size_t len = (size_t)head[4] << 8 | head[5];
-		char        *to = pad;
+		char *to = pad;
 		if (head[1] == FC_STDOUT && n + len < sizeof out->data) {
 			to = out->data + n;
 			n += len;
@@ -157,7 +159,7 @@ fc_reply(int fd, struct fc_reply *out)
 const char *
 fc_header(const struct fc_reply *r, const char *name)
 {
-	static char  value[4096];
+	static char value[4096];
 	const size_t n = strlen(name);
 
 	for (const char *p = strstr(r->head, "\r\n"); p != NULL; p = strstr(p + 2, "\r\n")) {
@@ -173,10 +175,10 @@ fc_header(const struct fc_reply *r, const char *name)
 bool
 fc_ask(const char *path, const char *method, const char *uri, const char *body, struct fc_reply *out)
 {
-	char              length[24];
-	const char *const pairs[] = { "REQUEST_METHOD", method,   "REQUEST_URI", uri, "REMOTE_ADDR", "192.0.2.7", "CONTENT_LENGTH",
-		                      length,           NULL };
-	const int         fd = fc_connect(path);
+	char length[24];
+	const char *const pairs[] = { "REQUEST_METHOD", method,           "REQUEST_URI", uri, "REMOTE_ADDR",
+		                      "192.0.2.7",      "CONTENT_LENGTH", length,        NULL };
+	const int fd = fc_connect(path);
 
 	snprintf(length, sizeof length, "%zu", body == NULL ? 0 : strlen(body));
 	if (fd < 0)

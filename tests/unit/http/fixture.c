@@ -46,10 +46,10 @@ show(struct req *rq)
 static enum err_kind
 upload(struct req *rq)
 {
-	char          piece[10000], hex[2 * SHA256_BYTES + 1];
-	uint8_t       sum[SHA256_BYTES];
+	char piece[10000], hex[2 * SHA256_BYTES + 1];
+	uint8_t sum[SHA256_BYTES];
 	struct sha256 s;
-	size_t        got;
+	size_t got;
 
 	sha256_start(&s);
 	do {
@@ -85,7 +85,7 @@ refuse(struct req *rq)
 static enum err_kind
 stream(struct req *rq)
 {
-	char          piece[70000];
+	char piece[70000];
 	const int64_t n = req_query_i64(rq, "bytes", 0, 1 << 30, 0);
 
 	memset(piece, 'x', sizeof piece);
@@ -154,24 +154,32 @@ metrics(struct req *rq)
 }
 
 const struct route FIXTURE_ROUTES[] = {
-	{ .id = "ping", .methods = HTTP_GET | HTTP_HEAD, .path = "/v2", .proto = PROTO_V2, .run = ping },
-	{ .id = "show", .methods = HTTP_GET | HTTP_HEAD | HTTP_POST, .path = "/api/v1/show", .proto = PROTO_API, .run = show },
+	{.id = "ping",	                                     .methods = HTTP_GET | HTTP_HEAD, .path = "/v2", .proto = PROTO_V2, .run = ping },
+	{ .id = "show",
+         .methods = HTTP_GET | HTTP_HEAD | HTTP_POST,
+         .path = "/api/v1/show",
+         .proto = PROTO_API,
+         .run = show },
 	{ .id = "upload",
-	  .methods = HTTP_PUT | HTTP_PATCH,
-	  .path = "/v2/<repo:repository>/blobs/uploads/<ref:uuid>",
-	  .proto = PROTO_V2,
-	  .perm = PERM_REPO_WRITE,
-	  .run = upload },
-	{ .id = "refuse", .methods = HTTP_PUT | HTTP_PATCH, .path = "/v2/refuse", .proto = PROTO_V2, .run = refuse },
-	{ .id = "echo", .methods = HTTP_POST, .path = "/echo", .run = echo },
-	{ .id = "stream", .methods = HTTP_GET | HTTP_HEAD, .path = "/stream", .run = stream },
-	{ .id = "greedy", .methods = HTTP_GET, .path = "/v2/greedy", .proto = PROTO_V2, .run = greedy },
+         .methods = HTTP_PUT | HTTP_PATCH,
+         .path = "/v2/<repo:repository>/blobs/uploads/<ref:uuid>",
+         .proto = PROTO_V2,
+         .perm = PERM_REPO_WRITE,
+         .run = upload },
+	{ .id = "refuse",
+         .methods = HTTP_PUT | HTTP_PATCH,
+         .path = "/v2/refuse",
+         .proto = PROTO_V2,
+         .run = refuse },
+	{ .id = "echo",	                           .methods = HTTP_POST, .path = "/echo", .run = echo },
+	{ .id = "stream",	                                      .methods = HTTP_GET | HTTP_HEAD, .path = "/stream", .run = stream },
+	{ .id = "greedy",	                                  .methods = HTTP_GET, .path = "/v2/greedy", .proto = PROTO_V2, .run = greedy },
 	{ .id = "big", .methods = HTTP_GET | HTTP_HEAD, .path = "/big", .run = big },
-	{ .id = "empty", .methods = HTTP_DELETE | HTTP_GET, .path = "/empty", .run = no_content },
-	{ .id = "sendfile", .methods = HTTP_GET | HTTP_HEAD, .path = "/sendfile", .run = send_file },
-	{ .id = "silent", .methods = HTTP_GET, .path = "/silent", .run = silent },
-	{ .id = "metrics", .methods = HTTP_GET, .path = "/metrics", .run = metrics, .mem_bytes = 4 << 20 },
-	{ 0 },
+	{ .id = "empty",	                          .methods = HTTP_DELETE | HTTP_GET, .path = "/empty", .run = no_content },
+	{ .id = "sendfile",	                                               .methods = HTTP_GET | HTTP_HEAD, .path = "/sendfile", .run = send_file },
+	{ .id = "silent",                         .methods = HTTP_GET, .path = "/silent", .run = silent },
+	{ .id = "metrics",	                                .methods = HTTP_GET, .path = "/metrics", .run = metrics, .mem_bytes = 4 << 20 },
+	{ 0	                                              },
 };
 
 void

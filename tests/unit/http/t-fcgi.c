@@ -30,13 +30,13 @@
 #include "signals.h"
 
 struct bench {
-	char              dir[64], path[96];
-	struct http_conf  http;
-	struct cidr       proxy;
-	struct fcgi_stop  stop;
-	struct loop_conf  lc;
-	pthread_t         thread[2];
-	struct fc_reply   r;
+	char dir[64], path[96];
+	struct http_conf http;
+	struct cidr proxy;
+	struct fcgi_stop stop;
+	struct loop_conf lc;
+	pthread_t thread[2];
+	struct fc_reply r;
 };
 
 static void *
@@ -49,7 +49,7 @@ static int
 listening(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	const int          fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof sa), 0);
@@ -61,8 +61,8 @@ static int
 open_bench(void **state)
 {
 	static const struct route *const TABLES[] = { FIXTURE_ROUTES, NULL };
-	struct bench                    *b = calloc(1, sizeof *b);
-	char                             why[256];
+	struct bench *b = calloc(1, sizeof *b);
+	char why[256];
 
 	signals_block();
 	assert_true(fcgi_init());
@@ -100,7 +100,7 @@ static int
 close_bench(void **state)
 {
 	struct bench *b = *state;
-	void         *ended;
+	void *ended;
 
 	fcgi_stop(&b->stop);
 	for (int i = 0; i < 2; i++) {
@@ -154,8 +154,8 @@ static void
 head_equals_get(void **state)
 {
 	static const char *const URI[] = { "/v2/", "/big", "/api/v1/show", "/stream?bytes=100000&known=1" };
-	struct bench            *b = *state;
-	char                     get[8192], *id;
+	struct bench *b = *state;
+	char get[8192], *id;
 
 	for (size_t i = 0; i < sizeof URI / sizeof *URI; i++) {
 		assert_true(fc_ask(b->path, "GET", URI[i], NULL, &b->r));
@@ -226,13 +226,14 @@ static void
 parameters(void **state)
 {
 	struct bench *b = *state;
-	const int     fd = start(b, FC_RESPONDER, false,
-	                         PARAMS("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/first", "SCRIPT_NAME", "/last", "REQUEST_URI",
-	                                "/wrong", "REQUEST_URI", "/api/v1/show?a=1", "HTTP_ACCEPT", "a/b", "HTTP_ACCEPT", "c/d",
-	                                "HTTP_COOKIE", "x=1", "HTTP_COOKIE", "y=2", "HTTP_PROXY", "evil", "REMOTE_USER", "root",
-	                                "HTTP_CONTENT_TYPE", "text/evil", "CONTENT_TYPE", "text/plain", "CONTENT_LENGTH", "",
-	                                "HTTP_TRANSFER_ENCODING", "chunked", "REMOTE_ADDR", "10.1.2.3", "HTTP_X_FORWARDED_FOR",
-	                                "1.1.1.1, 198.51.100.9, 10.9.9.9", "REDIRECT_HTTP_AUTHORIZATION", "Basic eA=="));
+	const int fd = start(
+	    b, FC_RESPONDER, false,
+	    PARAMS("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/first", "SCRIPT_NAME", "/last", "REQUEST_URI",
+	           "/wrong", "REQUEST_URI", "/api/v1/show?a=1", "HTTP_ACCEPT", "a/b", "HTTP_ACCEPT", "c/d",
+	           "HTTP_COOKIE", "x=1", "HTTP_COOKIE", "y=2", "HTTP_PROXY", "evil", "REMOTE_USER", "root",
+	           "HTTP_CONTENT_TYPE", "text/evil", "CONTENT_TYPE", "text/plain", "CONTENT_LENGTH", "",
+	           "HTTP_TRANSFER_ENCODING", "chunked", "REMOTE_ADDR", "10.1.2.3", "HTTP_X_FORWARDED_FOR",
+	           "1.1.1.1, 198.51.100.9, 10.9.9.9", "REDIRECT_HTTP_AUTHORIZATION", "Basic eA=="));
 
 	assert_true(fc_body(fd, "hello", 5));
 	assert_true(fc_body(fd, NULL, 0));
@@ -259,17 +260,17 @@ static int
 start_upload(struct bench *b, const char *length)
 {
 	return start(b, FC_RESPONDER, false,
-	             PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", UPLOAD, "CONTENT_LENGTH", length, "HTTP_TRANSFER_ENCODING",
-	                    length[0] == '\0' ? "chunked" : ""));
+	             PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", UPLOAD, "CONTENT_LENGTH", length,
+	                    "HTTP_TRANSFER_ENCODING", length[0] == '\0' ? "chunked" : ""));
 }
 
 static void
 bodies_arrive_whole(void **state)
 {
-	static char   piece[1000000];
+	static char piece[1000000];
 	struct bench *b = *state;
-	uint8_t       sum[SHA256_BYTES];
-	char          hex[2 * SHA256_BYTES + 1], want[128];
+	uint8_t sum[SHA256_BYTES];
+	char hex[2 * SHA256_BYTES + 1], want[128];
 
 	for (size_t i = 0; i < sizeof piece; i++)
 		piece[i] = (char)(i * 7 + i / 251);
@@ -292,8 +293,8 @@ static void
 cut_bodies_are_refused(void **state)
 {
 	struct bench *b = *state;
-	uint64_t      before = counters_get(b->lc.base.counters, CNT_CLIENT_GONE);
-	int           fd;
+	uint64_t before = counters_get(b->lc.base.counters, CNT_CLIENT_GONE);
+	int fd;
 
 	/* the end comes before the length that was announced, and after it */
 	for (int i = 0; i < 2; i++) {
@@ -332,7 +333,7 @@ static void
 lengths_that_are_none(void **state)
 {
 	static const char *const BAD[] = { "-1", "1x", "99999999999999999999", " 5", "+5" };
-	struct bench            *b = *state;
+	struct bench *b = *state;
 
 	for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
 		const int fd = start_upload(b, BAD[i]);
@@ -347,10 +348,11 @@ lengths_that_are_none(void **state)
 static void
 refusal_without_reading(void **state)
 {
-	static char   piece[65528];
+	static char piece[65528];
 	struct bench *b = *state;
-	const int     fd = start(b, FC_RESPONDER, false,
-	                         PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", "/v2/refuse", "CONTENT_LENGTH", "1000000000"));
+	const int fd = start(
+	    b, FC_RESPONDER, false,
+	    PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", "/v2/refuse", "CONTENT_LENGTH", "1000000000"));
 
 	assert_true(fc_body(fd, piece, sizeof piece));
 	fc_reply(fd, &b->r);
@@ -367,7 +369,7 @@ static void
 form_bodies_are_bounded(void **state)
 {
 	struct bench *b = *state;
-	char          body[1202];
+	char body[1202];
 
 	memset(body, 'a', sizeof body - 1);
 	body[1000] = '\0';
@@ -379,8 +381,9 @@ form_bodies_are_bounded(void **state)
 	assert_true(fc_ask(b->path, "POST", "/echo", body, &b->r));
 	assert_int_equal(b->r.status, 413);
 	/* of unknown length */
-	const int fd = start(b, FC_RESPONDER, false,
-	                     PARAMS("REQUEST_METHOD", "POST", "REQUEST_URI", "/echo", "HTTP_TRANSFER_ENCODING", "chunked"));
+	const int fd = start(
+	    b, FC_RESPONDER, false,
+	    PARAMS("REQUEST_METHOD", "POST", "REQUEST_URI", "/echo", "HTTP_TRANSFER_ENCODING", "chunked"));
 	assert_true(fc_body(fd, body, 1001));
 	assert_true(fc_body(fd, NULL, 0));
 	fc_reply(fd, &b->r);
@@ -392,7 +395,7 @@ static void
 authorizer_says_yes_or_no(void **state)
 {
 	struct bench *b = *state;
-	int           fd = start(b, FC_AUTHORIZER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/"));
+	int fd = start(b, FC_AUTHORIZER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/"));
 
 	fc_reply(fd, &b->r);
 	close(fd);
@@ -400,7 +403,8 @@ authorizer_says_yes_or_no(void **state)
 	assert_string_equal(b->r.head, "Status: 200 OK");
 	assert_int_equal(b->r.body_bytes, 0);
 	fd = start(b, FC_AUTHORIZER, false,
-	           PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", "/v2/refuse", "HTTP_TRANSFER_ENCODING", "chunked"));
+	           PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", "/v2/refuse", "HTTP_TRANSFER_ENCODING",
+	                  "chunked"));
 	fc_reply(fd, &b->r);
 	close(fd);
 	assert_int_equal(b->r.status, 401);
@@ -437,13 +441,14 @@ streams(void **state)
 static void
 reader_leaves(void **state)
 {
-	struct bench  *b = *state;
+	struct bench *b = *state;
 	const uint64_t before = counters_get(b->lc.base.counters, CNT_CLIENT_GONE);
 
 	for (int i = 0; i < 4; i++) { /* more than there are threads */
-		const int fd = start(b, FC_RESPONDER, false,
-		                     PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/stream?bytes=1000000000"));
-		char      byte;
+		const int fd =
+		    start(b, FC_RESPONDER, false,
+		          PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/stream?bytes=1000000000"));
+		char byte;
 		assert_int_equal(read(fd, &byte, 1), 1);
 		close(fd);
 	}
@@ -472,18 +477,20 @@ static void
 huge_parameters(void **state)
 {
 	struct bench *b = *state;
-	char         *value = malloc(400001);
-	int           fd;
+	char *value = malloc(400001);
+	int fd;
 
 	memset(value, 'v', 400000);
 	value[400000] = '\0';
-	fd = start(b, FC_RESPONDER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/", "HTTP_X", value));
+	fd = start(b, FC_RESPONDER, false,
+	           PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/", "HTTP_X", value));
 	fc_body(fd, NULL, 0);
 	fc_reply(fd, &b->r);
 	close(fd);
 	assert_int_equal(b->r.status, 431);
 	value[100000] = '\0';
-	fd = start(b, FC_RESPONDER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/", "HTTP_X", value));
+	fd = start(b, FC_RESPONDER, false,
+	           PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/", "HTTP_X", value));
 	fc_body(fd, NULL, 0);
 	fc_reply(fd, &b->r);
 	close(fd);
@@ -503,11 +510,12 @@ static void
 kept_connections(void **state)
 {
 	struct bench *b = *state;
-	const int     fd = fc_connect(b->path);
+	const int fd = fc_connect(b->path);
 
 	for (int i = 0; i < 3; i++) {
 		assert_true(fc_begin(fd, FC_RESPONDER, true));
-		assert_true(fc_params(fd, PARAMS("REQUEST_METHOD", "POST", "REQUEST_URI", "/echo", "CONTENT_LENGTH", "2")));
+		assert_true(fc_params(
+		    fd, PARAMS("REQUEST_METHOD", "POST", "REQUEST_URI", "/echo", "CONTENT_LENGTH", "2")));
 		assert_true(fc_body(fd, "ok", 2));
 		assert_true(fc_body(fd, NULL, 0));
 		fc_reply(fd, &b->r);
@@ -521,7 +529,7 @@ garbage(void **state)
 {
 	struct bench *b = *state;
 	unsigned char junk[4096];
-	uint32_t      seed = 12345;
+	uint32_t seed = 12345;
 
 	for (int i = 0; i < 200; i++) {
 		const int fd = fc_connect(b->path);
@@ -554,9 +562,11 @@ metrics_text(void **state)
 	assert_true(fc_ask(b->path, "GET", "/metrics", NULL, &b->r));
 	assert_int_equal(b->r.status, 200);
 	assert_non_null(strstr(b->r.body, "\nkade_http_requests_total{route=\"ping\",code=\"2xx\"} "));
-	assert_non_null(strstr(b->r.body, "kade_http_request_duration_seconds_bucket{route=\"ping\",le=\"+Inf\"} "));
+	assert_non_null(
+	    strstr(b->r.body, "kade_http_request_duration_seconds_bucket{route=\"ping\",le=\"+Inf\"} "));
 	assert_non_null(strstr(b->r.body, "kade_worker_requests_in_flight{pool=\"api\",pid=\""));
-	assert_non_null(strstr(b->r.body, "quay_registry_image_pulls_total{protocol=\"v2\",ref=\"tag\",status=\"200\"} 0\n"));
+	assert_non_null(strstr(
+	    b->r.body, "quay_registry_image_pulls_total{protocol=\"v2\",ref=\"tag\",status=\"200\"} 0\n"));
 }
 
 int

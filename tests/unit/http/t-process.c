@@ -23,8 +23,8 @@
 #define TRIES 400 /* of 25 ms */
 
 struct bench {
-	char            dir[64], sock[96], conf[96], log[96], program[4096];
-	pid_t           pid; /* of the parent, or of the managed process */
+	char dir[64], sock[96], conf[96], log[96], program[4096];
+	pid_t pid; /* of the parent, or of the managed process */
 	struct fc_reply r;
 };
 
@@ -34,31 +34,27 @@ tick(void)
 	poll(NULL, 0, 25);
 }
 
-#define AWAIT(condition)                                                                                               \
-	do {                                                                                                           \
-		int tries_ = TRIES;                                                                                    \
-		while (!(condition) && tries_-- > 0)                                                                   \
-			tick();                                                                                        \
-		assert_true(tries_ >= 0);                                                                              \
+#define AWAIT(condition)                                                                                     \
+	do {                                                                                                 \
+		int tries_ = TRIES;                                                                          \
+		while (!(condition) && tries_-- > 0)                                                         \
+			tick();                                                                              \
+		assert_true(tries_ >= 0);                                                                    \
 	} while (0)
 
 static void
 configure(const struct bench *b, const char *host)
 {
-	char  tmp[128];
+	char tmp[128];
 	FILE *f;
 
 	snprintf(tmp, sizeof tmp, "%s.new", b->conf);
 	f = fopen(tmp, "we");
 	assert_non_null(f);
-	fprintf(f,
-	        "SERVER_HOSTNAME: %s\nSETUP_COMPLETE: true\nSECRET_KEY: 5e0c1f5e-6d4f-4a53-9b0e-7f7f6a1f2a10\n"
-	        "DATABASE_SECRET_KEY: 9a7f0a34-6f0b-4d0f-8a11-1f3f5b8e7c22\nDB_URI: postgresql://kade@127.0.0.1/kade\n"
-	        "DISTRIBUTED_STORAGE_CONFIG: {default: [LocalStorage, {storage_path: %s}]}\nDISTRIBUTED_STORAGE_PREFERENCE: [default]\n"
-	        "BUILDLOGS_REDIS: {host: 127.0.0.1}\nUSER_EVENTS_REDIS: {host: 127.0.0.1}\nAUTHENTICATION_TYPE: Database\n"
-	        "FEATURE_MAILING: false\nDEFAULT_TAG_EXPIRATION: 2w\nTAG_EXPIRATION_OPTIONS: [2w]\n"
-	        "KADE:\n  STATE_DIR: %s\n  LOG: %s\n  LOG_LEVEL: debug\n  ACCESS_LOG: all\n",
-	        host, b->dir, b->dir, b->log);
+	fprintf(
+	    f,
+	    "SERVER_HOSTNAME: %s\nKADE:\n  STATE_DIR: %s\n  LOG: %s\n  LOG_LEVEL: debug\n  ACCESS_LOG: all\n",
+	    host, b->dir, b->log);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(rename(tmp, b->conf), 0);
 }
@@ -67,8 +63,8 @@ static bool
 log_has(const struct bench *b, const char *text)
 {
 	static char all[1 << 20];
-	const int   fd = open(b->log, O_RDONLY | O_CLOEXEC);
-	ssize_t     n = 0, k;
+	const int fd = open(b->log, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 0, k;
 
 	if (fd < 0)
 		return false;
@@ -83,8 +79,8 @@ static void
 run_program(const struct bench *b, const char *const *more)
 {
 	const char *argv[24] = { b->program, "--config", b->conf };
-	char        where[128];
-	int         n = 3;
+	char where[128];
+	int n = 3;
 
 	snprintf(where, sizeof where, "unix:%s", b->sock);
 	for (; *more != NULL; more++)
@@ -116,7 +112,7 @@ static int
 open_bench(void **state)
 {
 	struct bench *b = calloc(1, sizeof *b);
-	const char   *top = getenv("top_builddir");
+	const char *top = getenv("top_builddir");
 
 	snprintf(b->program, sizeof b->program, "%s/tests/unit/http/fixture.fcgi", top == NULL ? "." : top);
 	snprintf(b->dir, sizeof b->dir, "/tmp/kade-t-process-XXXXXX");
@@ -133,9 +129,10 @@ open_bench(void **state)
 static int
 close_bench(void **state)
 {
-	static const char *const NAMES[] = { "s", "config.yaml", "log", "log.1", "counters", "counters.lock", "pid" };
-	struct bench            *b = *state;
-	char                     path[128];
+	static const char *const NAMES[] = { "s",        "config.yaml",   "log", "log.1",
+		                             "counters", "counters.lock", "pid" };
+	struct bench *b = *state;
+	char path[128];
 
 	if (b->pid > 0) { /* a test failed: nothing stays behind */
 		kill(b->pid, SIGKILL);
@@ -165,7 +162,7 @@ stop(struct bench *b, int sig, int want)
 static int64_t
 member(const struct fc_reply *r, const char *name)
 {
-	char        key[64];
+	char key[64];
 	const char *p;
 
 	snprintf(key, sizeof key, "\"%s\":", name);
@@ -189,8 +186,9 @@ half_an_upload(struct bench *b)
 
 	assert_true(fd >= 0);
 	assert_true(fc_begin(fd, FC_RESPONDER, false));
-	assert_true(fc_params(fd, (const char *const[]){ "REQUEST_METHOD", "PUT", "REQUEST_URI", "/v2/a/b/blobs/uploads/x",
-	                                                 "CONTENT_LENGTH", "20", NULL }));
+	assert_true(
+	    fc_params(fd, (const char *const[]){ "REQUEST_METHOD", "PUT", "REQUEST_URI",
+	                                         "/v2/a/b/blobs/uploads/x", "CONTENT_LENGTH", "20", NULL }));
 	assert_true(fc_body(fd, "0123456789", 10));
 	return fd;
 }
@@ -223,8 +221,8 @@ static void
 starts_and_stops(void **state)
 {
 	struct bench *b = *state;
-	struct stat   st;
-	char          pid_file[128], text[16] = "";
+	struct stat st;
+	char pid_file[128], text[16] = "";
 
 	snprintf(pid_file, sizeof pid_file, "%s/pid", b->dir);
 	start(b, FLAGS("--workers", "2", "--threads", "2", "--pid-file", pid_file));
@@ -287,7 +285,7 @@ static void
 drain_has_a_limit(void **state)
 {
 	struct bench *b = *state;
-	int           status;
+	int status;
 
 	start(b, FLAGS("--workers", "1", "--threads", "2", "--drain-timeout", "1"));
 	AWAIT(shows(b, "first.example"));
@@ -352,7 +350,7 @@ static void
 bad_start_says_why(void **state)
 {
 	struct bench *b = *state;
-	int           status;
+	int status;
 
 	configure(b, "not a host");
 	start(b, FLAGS("--workers", "1"));
@@ -365,8 +363,8 @@ static void
 logs_are_reopened(void **state)
 {
 	struct bench *b = *state;
-	char          old[128];
-	struct stat   st;
+	char old[128];
+	struct stat st;
 
 	start(b, FLAGS("--workers", "2", "--threads", "1"));
 	AWAIT(shows(b, "first.example"));
@@ -414,7 +412,7 @@ static void
 served_socket_is_not_taken(void **state)
 {
 	struct bench *b = *state;
-	int           status;
+	int status;
 
 	const pid_t first = start(b, FLAGS("--workers", "1", "--threads", "1"));
 	AWAIT(shows(b, "first.example"));
@@ -444,7 +442,7 @@ static void
 managed_process_follows_its_configuration(void **state)
 {
 	struct bench *b = *state;
-	int           status;
+	int status;
 
 	start(b, FLAGS("--managed", "--threads", "2"));
 	AWAIT(shows(b, "first.example"));
