@@ -40,3 +40,14 @@ FROM pg_database d WHERE d.datname = current_database();
 -- cols: uuid text, epoch int8
 -- rows: one
 UPDATE instance SET epoch = epoch + 1 RETURNING uuid, epoch;
+
+-- name: schema_migrations
+-- args: none
+-- cols: version int4, name text, min_app_version int4, applied_ms int8
+-- rows: any
+SELECT version, name, min_app_version, applied_ms FROM schema_migration ORDER BY version;
+
+-- name: schema_migration_add
+-- args: version int4, name text, min_app_version int4
+-- cols: none
+INSERT INTO schema_migration (version, name, min_app_version) VALUES ($1, $2, $3);

@@ -38,5 +38,9 @@ struct db_result *db_result_new(struct ctx *c);
 struct db_conn *db_pool_take(struct ctx *c);                    /* NULL: none in time, c->err is set */
 void            db_pool_give(struct db_conn *k, bool broken);
 enum err_kind   db_conn_ready(struct ctx *c, struct db_conn *k); /* connected and alive */
+/* A new connection by these settings, in libpq's plain mode. *out taken. ERR_DB. */
+enum err_kind   db_connect(struct ctx *c, const struct db_pool_conf *pc, PGconn **out);
+/* Sets c->sqlstate and the failure that a result speaks of; name: the statement's. */
+enum err_kind   db_sql_failed(struct ctx *c, const PGresult *r, const char *name);
 enum db_pooler  db_pool_pooler(const struct db_pool *p);
 #endif

@@ -72,8 +72,8 @@ send_item(struct db_conn *k, const struct db_item *it)
 	return PQsendQueryPrepared(k->pg, s->name, w->n, w->values, w->lengths, w->formats, 1) == 1;
 }
 
-static enum err_kind
-sql_failed(struct ctx *c, const PGresult *r, const char *name)
+enum err_kind
+db_sql_failed(struct ctx *c, const PGresult *r, const char *name)
 {
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -108,7 +108,7 @@ read_command(struct ctx *c, struct db_conn *k, const char *name, int64_t deadlin
 				err_set(c, ERR_DB, "%s: not executed", name);
 			e = c->err.kind;
 		} else {
-			e = sql_failed(c, r, name);
+			e = db_sql_failed(c, r, name);
 		}
 		PQclear(r);
 	}

@@ -127,13 +127,13 @@ no_notices(void *arg, const PGresult *r)
 	(void)r;
 }
 
-static enum err_kind
-connect_now(struct ctx *c, struct db_conn *k)
+enum err_kind
+db_connect(struct ctx *c, const struct db_pool_conf *pc, PGconn **out)
 {
-	const struct db_pool_conf *pc = &k->pool->conf;
-	const char                *kw[64], *val[64];
-	char                       options[160], connect_timeout[16];
-	int                        n = 0;
+	const char *kw[64], *val[64];
+	char        options[160], connect_timeout[16];
+	int         n = 0;
+	PGconn     *pg;
 
 	while (pc->keywords[n] != NULL && n < 56) {
 		kw[n] = pc->keywords[n];
@@ -156,15 +156,23 @@ connect_now(struct ctx *c, struct db_conn *k)
 		val[n++] = options;
 	}
 	kw[n] = val[n] = NULL;
-	k->pg = PQconnectdbParams(kw, val, 0);
-	memset(k->prepared, 0, sizeof k->prepared);
-	if (PQstatus(k->pg) != CONNECTION_OK) {
-		err_set(c, ERR_DB, "connect: %s", k->pg == NULL ? "out of memory" : PQerrorMessage(k->pg));
-		PQfinish(k->pg);
-		k->pg = NULL;
+	pg = PQconnectdbParams(kw, val, 0);
+	if (PQstatus(pg) != CONNECTION_OK) {
+		err_set(c, ERR_DB, "connect: %s", pg == NULL ? "out of memory" : PQerrorMessage(pg));
+		PQfinish(pg);
 		return ERR_DB;
 	}
-	PQsetNoticeReceiver(k->pg, no_notices, NULL);
+	PQsetNoticeReceiver(pg, no_notices, NULL);
+	*out = pg;
+	return ERR_NONE;
+}
+
+static enum err_kind
+connect_now(struct ctx *c, struct db_conn *k)
+{
+	memset(k->prepared, 0, sizeof k->prepared);
+	k->pg = NULL;
+	TRY(db_connect(c, &k->pool->conf, &k->pg));
 	if (PQsetnonblocking(k->pg, 1) != 0 || PQenterPipelineMode(k->pg) != 1) {
 		err_set(c, ERR_DB, "pipeline mode: %s", PQerrorMessage(k->pg));
 		PQfinish(k->pg);
