@@ -26,7 +26,7 @@ make_token(struct req *rq, int64_t user_id, const char *name, json_t *out)
 	char             token[TOKEN_TEXT_MAX + 1];
 
 	TRY(account_ensure_application(rq->c, &rq->app->login->secrets, user_id, name, "automation", &t.application_id));
-	TRY(account_make_token(rq->c, &rq->app->login->secrets, &t, token));
+	TRY(account_make_token(rq->c, &rq->app->login->secrets, &t, token, NULL));
 	jo_str(out, "access_token", token);
 	return ERR_NONE;
 }

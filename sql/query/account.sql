@@ -7,9 +7,9 @@ INSERT INTO account (kind, name, email, password_hash, is_verified, tag_window_s
 
 -- name: account_by_name
 -- args: name text
--- cols: id int8, uuid text, kind int2, is_enabled bool, email text?
+-- cols: id int8, uuid text, kind int2, is_enabled bool, email text?, owner_id int8?
 -- rows: at most one
-SELECT id, uuid, kind, is_enabled, email FROM account WHERE name = $1;
+SELECT id, uuid, kind, is_enabled, email, owner_id FROM account WHERE name = $1;
 
 -- name: user_set_password
 -- args: account_id int8, password_hash text
@@ -93,8 +93,37 @@ ON CONFLICT (client_id) DO UPDATE SET name = a.name RETURNING id;
 INSERT INTO token (kind, account_id, secret_hash, secret_enc, title, scopes, application_id, repository_id, role, expires_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, kade_now_ms() + $10) RETURNING id, uuid;
 
+-- What the audit row of a revoked token says comes with it.
 -- name: token_revoke
 -- args: uuid text
--- cols: id int8
+-- cols: kind int2, title text?, account_id int8?, organization_id int8?, application_name text?, client_id text?, repository_id int8?, namespace_id int8?, repository text?, namespace text?
 -- rows: at most one
-DELETE FROM token WHERE uuid = $1 RETURNING id;
+WITH t AS (DELETE FROM token WHERE uuid = $1 RETURNING kind, title, account_id, application_id, repository_id)
+SELECT t.kind, t.title, t.account_id, a.organization_id, a.name, a.client_id, r.id, r.namespace_id, r.name, n.name
+FROM t LEFT JOIN oauth_application a ON a.id = t.application_id LEFT JOIN repository r ON r.id = t.repository_id
+LEFT JOIN account n ON n.id = r.namespace_id;
+
+-- An organization with its team of owners.
+-- name: organization_create
+-- args: name text, email text?, owner_id int8, tag_window_s int8
+-- cols: id int8
+-- rows: one
+WITH o AS (INSERT INTO account (kind, name, email, is_verified, tag_window_s) VALUES (2, $1, $2, true, $4) RETURNING id),
+t AS (INSERT INTO team (organization_id, name, role) SELECT id, 'owners', 3 FROM o RETURNING id),
+m AS (INSERT INTO team_member (team_id, account_id) SELECT t.id, $3 FROM t)
+SELECT id FROM o;
+
+-- Whether the organization would still have somebody who may administrate it without this member of this team.
+-- name: organization_has_other_admin
+-- args: organization_id int8, team_id int8, account_id int8
+-- cols: yes bool
+-- rows: one
+SELECT EXISTS (SELECT 1 FROM team t JOIN team_member m ON m.team_id = t.id JOIN account a ON a.id = m.account_id AND a.kind = 1
+  WHERE t.organization_id = $1 AND t.role = 3 AND (t.id <> $2 OR m.account_id <> $3))
+  OR (SELECT role FROM team WHERE id = $2) <> 3;
+
+-- name: application_by_name
+-- args: organization_id int8, name text
+-- cols: id int8, client_id text
+-- rows: at most one
+SELECT id, client_id FROM oauth_application WHERE organization_id = $1 AND name = $2 ORDER BY id LIMIT 1;

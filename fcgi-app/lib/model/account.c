@@ -112,21 +112,75 @@ account_ensure_application(struct ctx *c, const struct secrets *s, int64_t organ
 }
 
 enum err_kind
-account_make_token(struct ctx *c, const struct secrets *s, const struct token_new *t, char token[TOKEN_TEXT_MAX + 1])
+account_make_token(struct ctx *c, const struct secrets *s, const struct token_new *t, char token[TOKEN_TEXT_MAX + 1],
+                   const char **uuid)
 {
 	static const struct {
 		enum token_format format;
 		const char       *hash_kind;
 		bool              shown_again;
 	} KIND[] = { [1] = { TOKEN_APP, "app", true }, [2] = { TOKEN_OAUTH, "oauth", false }, [3] = { TOKEN_ACCESS, "access", true } };
-	struct str sealed = STR0;
+	const struct db_result *r;
+	struct str              sealed = STR0;
 
 	token_make(KIND[t->kind].format, token);
 	if (KIND[t->kind].shown_again)
 		TRY(secret_seal(c, s, "token.secret_enc", str_of(token), &sealed));
-	return db_exec(c, STMT_TOKEN_CREATE,
-	               DB_ARGS(db_i32(t->kind), db_i64_or_null(t->account_id), hash_arg(c, s, KIND[t->kind].hash_kind, token), db_strn(sealed),
-	                       db_str(t->title), db_str(t->scopes), db_i64_or_null(t->application_id), db_i64_or_null(t->repository_id),
-	                       t->role == 0 ? db_null() : db_i32(t->role), db_i64_or_null(t->expires_after_ms)),
-	               NULL);
+	TRY(db_exec(c, STMT_TOKEN_CREATE,
+	            DB_ARGS(db_i32(t->kind), db_i64_or_null(t->account_id), hash_arg(c, s, KIND[t->kind].hash_kind, token), db_strn(sealed),
+	                    db_str(t->title), db_str(t->scopes), db_i64_or_null(t->application_id), db_i64_or_null(t->repository_id),
+	                    t->role == 0 ? db_null() : db_i32(t->role), db_i64_or_null(t->expires_after_ms)),
+	            &r));
+	if (uuid != NULL)
+		*uuid = db_get_str(r, 0, TOKEN_CREATE_UUID);
+	return ERR_NONE;
+}
+
+enum err_kind
+account_robot_token(struct ctx *c, const struct secrets *s, int64_t robot_id, struct str *token)
+{
+	const struct db_result *r;
+
+	TRY(db_exec(c, STMT_ROBOT_TOKEN, DB_ARGS(db_i64(robot_id)), &r));
+	if (r->rows == 0)
+		return err_set(c, ERR_NOT_FOUND, "no such robot");
+	return secret_open(c, s, "robot.token_enc", db_get_strn(r, 0, ROBOT_TOKEN_TOKEN_ENC), token);
+}
+
+enum err_kind
+account_robot_renew(struct ctx *c, const struct secrets *s, int64_t robot_id, char token[TOKEN_TEXT_MAX + 1])
+{
+	const struct db_result *r;
+	struct str              sealed;
+
+	token_make(TOKEN_ROBOT, token);
+	TRY(secret_seal(c, s, "robot.token_enc", str_of(token), &sealed));
+	TRY(db_exec(c, STMT_ROBOT_SET_TOKEN, DB_ARGS(db_i64(robot_id), hash_arg(c, s, "robot", token), db_strn(sealed)), &r));
+	return r->affected == 1 ? ERR_NONE : err_set(c, ERR_NOT_FOUND, "no such robot");
+}
+
+enum err_kind
+account_set_password(struct ctx *c, int64_t user_id, struct str password)
+{
+	const struct db_result *r;
+	char                    hash[PASSWORD_HASH_TEXT];
+
+	TRY(password_check_rules(c, password));
+	TRY(password_hash(c, password, PASSWORD_COST, hash));
+	TRY(db_exec(c, STMT_USER_SET_PASSWORD, DB_ARGS(db_i64(user_id), db_str(hash)), &r));
+	return r->affected == 1 ? ERR_NONE : err_set(c, ERR_NOT_FOUND, "no such user");
+}
+
+enum err_kind
+account_make_organization(struct ctx *c, const struct organization_new *o, int64_t *id)
+{
+	const struct db_result *r;
+
+	TRY(oci_namespace_check(c, o->name));
+	if (o->email.p != NULL && !is_email(o->email))
+		return err_say(c, ERR_BAD_INPUT, &SAY_EMAIL);
+	TRY(taken_or(c, db_exec(c, STMT_ORGANIZATION_CREATE,
+	                        DB_ARGS(db_strn(o->name), db_strn(o->email), db_i64(o->owner_id), db_i64(c->conf->default_tag_expiration_s)), &r)));
+	*id = db_get_i64(r, 0, ORGANIZATION_CREATE_ID);
+	return ERR_NONE;
 }
