@@ -105,7 +105,9 @@ class Servers:
         config = self.folder / "migrate.yaml"
         config.write_text(json.dumps(base_config(self, self.database_uri("kade_template"), self.folder, "localhost:1")))
         config.chmod(0o644)
-        r = run_as("nobody", [str(self.bin / "kade-migrate"), "--config", str(config)])
+        schema = self.folder / "schema"                          # copied for the same reason as the programs
+        shutil.copytree(TOP / "sql" / "schema", schema)
+        r = run_as("nobody", [str(self.bin / "kade-migrate"), "--config", str(config), "--schema", str(schema)])
         if r.returncode != 0:
             raise RuntimeError(f"kade-migrate: exit code {r.returncode}\n{r.stdout}{r.stderr}")
 
