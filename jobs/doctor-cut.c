@@ -11,6 +11,7 @@
 #define TRIES       40
 #define PAUSE_MS    250
 #define WATCH_TRIES 8
+#define PASS_ON_MS  1000 /* for the server to hand on what it has before it sees the cut */
 
 /* Goes on with an upload from the offset that the registry names. The request before was cut and may still
  * hold the upload: 416 with an offset, 409 and 503 mean "look again". The status of the last answer. */
@@ -133,7 +134,8 @@ check_cut_put(struct doctor *d)
 		                 .lines = "Content-Type: application/octet-stream\r\n",
 		                 .fill_bytes = 2 * half - 100,
 		                 .fill_seed = seed,
-		                 .cut_after = half };
+		                 .cut_after = half,
+		                 .cut_wait_ms = PASS_ON_MS };
 	const struct ask head = { .method = "HEAD", .target = blob, .auth = d->bearer };
 	const struct ask status = { .method = "GET", .target = up, .auth = d->bearer };
 	talk(d, &put, &r);

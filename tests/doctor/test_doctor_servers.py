@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-import servers
+import doctor_stack as servers
 
 BUILD = os.environ.get("top_builddir", os.getcwd())
 DOCTOR = f"{BUILD}/kade-doctor"
