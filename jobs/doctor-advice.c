@@ -11,45 +11,60 @@ static const char *const NAME[SERVERS] = {
 static const char *const ADVICE[TROUBLES][SERVERS] = {
 	[TROUBLE_NOT_REACHED] = {
 		[SERVER_LIGHTTPD] = "Pass every path to the pool:\n"
-		                    "fastcgi.server = ( \"/\" => (( \"socket\" => \"/run/kade/kade.sock\", \"check-local\" => \"disable\","
+		                    "fastcgi.server = ( \"/\" => (( \"socket\" => "
+"\"/run/kade/kade.sock\", \"check-local\" => \"disable\","
 		                    " \"fix-root-scriptname\" => \"enable\" )) )",
-		[SERVER_PROXY_FCGI] = "Pass every path to the pool (502 or 503: is it running, may Apache open its socket?):\n"
-		                      "ProxyPass \"/\" \"unix:/run/kade/kade.sock|fcgi://kade/\" timeout=900 flushpackets=on",
+		[SERVER_PROXY_FCGI] = "Pass every path to the pool (502 or 503: is it running, may "
+"Apache open its socket?):\n"
+		                      "ProxyPass \"/\" \"unix:/run/kade/kade.sock|fcgi://kade/\" "
+"timeout=900 flushpackets=on",
 		[SERVER_FCGID] = "Pass every path to the program (mind the slash at the end of both):\n"
 		                 "ScriptAlias / /usr/lib/kade/kade.fcgi/",
-		[SERVER_NGINX] = "Pass every path to the pool (502: is it running, may nginx open its socket?):\n"
-		                 "location / { fastcgi_pass unix:/run/kade/kade.sock; include fastcgi_params; }",
+		[SERVER_NGINX] = "Pass every path to the pool (502: is it running, may nginx open its "
+"socket?):\n"
+		                 "location / { fastcgi_pass unix:/run/kade/kade.sock; include "
+"fastcgi_params; }",
 	},
 	[TROUBLE_AUTH] = {
-		[SERVER_LIGHTTPD] = "lighttpd passes Authorization on: look for setenv.set-request-header or a proxy in front that drops it.",
+		[SERVER_LIGHTTPD] = "lighttpd passes Authorization on: look for "
+"setenv.set-request-header or a proxy in front that drops it.",
 		[SERVER_PROXY_FCGI] = "Apache keeps Authorization to itself unless told otherwise:\n"
 		                      "<Location \"/\">\n"
 		                      "  CGIPassAuth On\n"
 		                      "</Location>",
 		[SERVER_FCGID] = "Apache keeps Authorization to itself unless told otherwise:\n"
 		                 "FcgidPassHeader Authorization",
-		[SERVER_NGINX] = "nginx passes Authorization on: look for  fastcgi_param HTTP_AUTHORIZATION \"\";  or"
+		[SERVER_NGINX] = "nginx passes Authorization on: look for  fastcgi_param "
+"HTTP_AUTHORIZATION \"\";  or"
 		                 "  fastcgi_pass_request_headers off;  or a proxy in front that drops it.",
 	},
 	[TROUBLE_ACCEPT] = {
-		[SERVER_LIGHTTPD] = "lighttpd joins repeated lines: look for a proxy or cache in front that keeps one.",
-		[SERVER_PROXY_FCGI] = "Apache joins repeated lines: look for  RequestHeader set Accept  or a proxy in front that keeps one.",
-		[SERVER_FCGID] = "Apache joins repeated lines: look for  RequestHeader set Accept  or a proxy in front that keeps one.",
-		[SERVER_NGINX] = "nginx passes one parameter per line and the pool joins them: look for  fastcgi_param HTTP_ACCEPT"
+		[SERVER_LIGHTTPD] = "lighttpd joins repeated lines: look for a proxy or cache in front "
+"that keeps one.",
+		[SERVER_PROXY_FCGI] = "Apache joins repeated lines: look for  RequestHeader set Accept  "
+"or a proxy in front that keeps one.",
+		[SERVER_FCGID] = "Apache joins repeated lines: look for  RequestHeader set Accept  or a "
+"proxy in front that keeps one.",
+		[SERVER_NGINX] = "nginx passes one parameter per line and the pool joins them: look for "
+" fastcgi_param HTTP_ACCEPT"
 		                 " $http_accept;  (it holds one line only) and remove it.",
 	},
 	[TROUBLE_CHUNKED_411] = {
-		[SERVER_LIGHTTPD] = "Request streaming refuses bodies without a length. Stream only where the length is known:\n"
+		[SERVER_LIGHTTPD] = "Request streaming refuses bodies without a length. Stream only "
+"where the length is known:\n"
 		                    "server.stream-request-body = 0\n"
-		                    "$REQUEST_HEADER[\"Content-Length\"] != \"\" { server.stream-request-body = 1 }",
-		[SERVER_PROXY_FCGI] = "Something in front asks for a length: look for  SetEnv proxy-sendcl  and for a proxy in front.",
+		                    "$REQUEST_HEADER[\"Content-Length\"] != \"\" { "
+"server.stream-request-body = 1 }",
+		[SERVER_PROXY_FCGI] = "Something in front asks for a length: look for  SetEnv "
+"proxy-sendcl  and for a proxy in front.",
 		[SERVER_FCGID] = "Something in front asks for a length: look for a proxy in front.",
 		[SERVER_NGINX] = "Upload requests must be passed on as they come:\n"
 		                 "fastcgi_request_buffering off;\n"
 		                 "chunked_transfer_encoding on;",
 	},
 	[TROUBLE_BODY_LIMIT] = {
-		[SERVER_LIGHTTPD] = "Layers are larger than the limit (KiB; 0 = none; it may also stand in a condition):\n"
+		[SERVER_LIGHTTPD] = "Layers are larger than the limit (KiB; 0 = none; it may also stand "
+"in a condition):\n"
 		                    "server.max-request-size = 0",
 		[SERVER_PROXY_FCGI] = "Layers are larger than the limit:\n"
 		                      "LimitRequestBody 0",
@@ -60,20 +75,25 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 		                 "client_max_body_size 0;",
 	},
 	[TROUBLE_BODY_500] = {
-		[SERVER_LIGHTTPD] = "The program ended in the middle (see the error log), or the spool folder lacks room or is not writable:\n"
+		[SERVER_LIGHTTPD] = "The program ended in the middle (see the error log), or the spool "
+"folder lacks room or is not writable:\n"
 		                    "server.upload-dirs = ( \"/var/cache/lighttpd/uploads\" )",
-		[SERVER_PROXY_FCGI] = "Look into the error log; with mod_proxy_fcgi no directive limits the body this way.",
-		[SERVER_FCGID] = "mod_fcgid answers 500 above 128 KiB unless told otherwise; $TMPDIR of httpd must have room:\n"
+		[SERVER_PROXY_FCGI] = "Look into the error log; with mod_proxy_fcgi no directive limits "
+"the body this way.",
+		[SERVER_FCGID] = "mod_fcgid answers 500 above 128 KiB unless told otherwise; $TMPDIR of "
+"httpd must have room:\n"
 		                 "FcgidMaxRequestLen 21474836480\n"
 		                 "LimitRequestBody 0",
-		[SERVER_NGINX] = "The spool folder must exist, be writable and have room; better, do not spool:\n"
+		[SERVER_NGINX] = "The spool folder must exist, be writable and have room; better, do "
+"not spool:\n"
 		                 "fastcgi_request_buffering off;",
 	},
 	[TROUBLE_BODY_CUT] = {
 		[SERVER_LIGHTTPD] = "Look into the error log and at the room in server.upload-dirs.",
 		[SERVER_PROXY_FCGI] = "A limit cuts the body without telling the application:\n"
 		                      "LimitRequestBody 0",
-		[SERVER_FCGID] = "mod_fcgid passes a body over this limit on cut or empty, as if it were whole: data is lost silently.\n"
+		[SERVER_FCGID] = "mod_fcgid passes a body over this limit on cut or empty, as if it "
+"were whole: data is lost silently.\n"
 		                 "LimitRequestBody 0\n"
 		                 "FcgidMaxRequestLen 21474836480",
 		[SERVER_NGINX] = "fastcgi_request_buffering off;\n"
@@ -82,7 +102,8 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 	[TROUBLE_BODY_TIME] = {
 		[SERVER_LIGHTTPD] = "server.max-read-idle = 900\n"
 		                    "server.max-write-idle = 900",
-		[SERVER_PROXY_FCGI] = "ProxyPass \"/\" \"unix:/run/kade/kade.sock|fcgi://kade/\" timeout=900 flushpackets=on\n"
+		[SERVER_PROXY_FCGI] = "ProxyPass \"/\" \"unix:/run/kade/kade.sock|fcgi://kade/\" "
+"timeout=900 flushpackets=on\n"
 		                      "(and mod_reqtimeout:  RequestReadTimeout body=0)",
 		[SERVER_FCGID] = "FcgidIOTimeout 900\n"
 		                 "FcgidBusyTimeout 3600",
@@ -90,16 +111,23 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 		                 "fastcgi_send_timeout 900s;",
 	},
 	[TROUBLE_SPOOLED] = {
-		[SERVER_LIGHTTPD] = "The body is written to disk before the registry may refuse it. Let it be asked first (no docroot in"
-		                    " the authorizer's entry) and give server.upload-dirs a file system of its own:\n"
-		                    "fastcgi.server = ( \"/v2/\" => (( \"socket\" => \"/run/kade/kade.sock\", \"mode\" => \"authorizer\","
+		[SERVER_LIGHTTPD] = "The body is written to disk before the registry may refuse it. Let "
+"it be asked first (no docroot in"
+		                    " the authorizer's entry) and give server.upload-dirs a file system "
+"of its own:\n"
+		                    "fastcgi.server = ( \"/v2/\" => (( \"socket\" => "
+"\"/run/kade/kade.sock\", \"mode\" => \"authorizer\","
 		                    " \"check-local\" => \"disable\" )),\n"
-		                    "                   \"/\" => (( \"socket\" => \"/run/kade/kade.sock\", \"check-local\" => \"disable\","
+		                    "                   \"/\" => (( \"socket\" => "
+"\"/run/kade/kade.sock\", \"check-local\" => \"disable\","
 		                    " \"fix-root-scriptname\" => \"enable\" )) )",
-		[SERVER_PROXY_FCGI] = "mod_proxy_fcgi passes bodies on as they come unless  SetEnv proxy-sendcl  is set: remove it.",
-		[SERVER_FCGID] = "mod_fcgid always takes the whole body first. Put its $TMPDIR on a file system of its own, or use"
+		[SERVER_PROXY_FCGI] = "mod_proxy_fcgi passes bodies on as they come unless  SetEnv "
+"proxy-sendcl  is set: remove it.",
+		[SERVER_FCGID] = "mod_fcgid always takes the whole body first. Put its $TMPDIR on a "
+"file system of its own, or use"
 		                 " mod_proxy_fcgi:\n"
-		                 "ProxyPass \"/\" \"unix:/run/kade/kade.sock|fcgi://kade/\" timeout=900 flushpackets=on",
+		                 "ProxyPass \"/\" \"unix:/run/kade/kade.sock|fcgi://kade/\" timeout=900 "
+"flushpackets=on",
 		[SERVER_NGINX] = "The body is written to disk before the registry may refuse it:\n"
 		                 "fastcgi_request_buffering off;",
 	},
@@ -111,11 +139,13 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 	},
 	[TROUBLE_LENGTH] = {
 		[SERVER_LIGHTTPD] = "Look for mod_deflate (deflate.mimetypes) or a proxy in front.",
-		[SERVER_PROXY_FCGI] = "Since 2.4.59 Apache drops the application's Content-Length (at server or virtual host level):\n"
+		[SERVER_PROXY_FCGI] = "Since 2.4.59 Apache drops the application's Content-Length (at "
+"server or virtual host level):\n"
 		                      "SetEnv ap_trust_cgilike_cl 1",
 		[SERVER_FCGID] = "Look for mod_deflate or another filter on this host:\n"
 		                 "SetEnv no-gzip 1",
-		[SERVER_NGINX] = "Look for  gzip on;  and  chunked_transfer_encoding ; for the registry's host:\n"
+		[SERVER_NGINX] = "Look for  gzip on;  and  chunked_transfer_encoding ; for the "
+"registry's host:\n"
 		                 "gzip off;",
 	},
 	[TROUBLE_RANGE] = {
@@ -143,7 +173,8 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 		                 "gzip off;",
 	},
 	[TROUBLE_SLASH] = {
-		[SERVER_LIGHTTPD] = "server.http-parseopts = ( \"url-path-2f-decode\" => \"disable\", \"url-path-2f-reject\" => \"disable\" )",
+		[SERVER_LIGHTTPD] = "server.http-parseopts = ( \"url-path-2f-decode\" => \"disable\", "
+"\"url-path-2f-reject\" => \"disable\" )",
 		[SERVER_PROXY_FCGI] = "AllowEncodedSlashes NoDecode\n"
 		                      "MergeSlashes Off",
 		[SERVER_FCGID] = "AllowEncodedSlashes NoDecode",
@@ -160,8 +191,10 @@ static const char *const ADVICE[TROUBLES][SERVERS] = {
 		                 "large_client_header_buffers 4 16k;",
 	},
 	[TROUBLE_TLS] = {
-		[SERVER_LIGHTTPD] = "ssl.pemfile must hold the certificate and the intermediate ones; ssl.privkey its key.",
-		[SERVER_PROXY_FCGI] = "SSLCertificateFile must hold the certificate and the intermediate ones.",
+		[SERVER_LIGHTTPD] = "ssl.pemfile must hold the certificate and the intermediate ones; "
+"ssl.privkey its key.",
+		[SERVER_PROXY_FCGI] = "SSLCertificateFile must hold the certificate and the "
+"intermediate ones.",
 		[SERVER_FCGID] = "SSLCertificateFile must hold the certificate and the intermediate ones.",
 		[SERVER_NGINX] = "ssl_certificate must hold the certificate and the intermediate ones.",
 	},

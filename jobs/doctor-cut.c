@@ -11,6 +11,7 @@
 #define TRIES       40
 #define PAUSE_MS    250
 #define WATCH_TRIES 8
+#define PASS_ON_MS  1000 /* for the server to hand on what it has before it sees the cut */
 
 /* Goes on with an upload from the offset that the registry names. The request before was cut and may still
  * hold the upload: 416 with an offset, 409 and 503 mean "look again". The status of the last answer. */
@@ -95,10 +96,10 @@ check_cut_patch(struct doctor *d)
 	const struct ask put = { .method = "PUT",
 		                 .target = talk_with_digest(d, up, digest),
 		                 .auth = d->bearer };
+	talk_made(d, "blob", str_fmt(d->c->mem, "/v2/%s/blobs/%s", d->repo, digest));
 	talk(d, &put, &r);
 	if (r.status == 201) {
 		talk_forget(d, up);
-		talk_made(d, "blob", str_fmt(d->c->mem, "/v2/%s/blobs/%s", d->repo, digest));
 		report(d, SEEN_OK, NO_TROUBLE, name,
 		       "cut after %d bytes; offset then %lld, and the rest completed it", CUT_AT,
 		       (long long)from);
@@ -133,16 +134,16 @@ check_cut_put(struct doctor *d)
 		                 .lines = "Content-Type: application/octet-stream\r\n",
 		                 .fill_bytes = 2 * half - 100,
 		                 .fill_seed = seed,
-		                 .cut_after = half };
+		                 .cut_after = half,
+		                 .cut_wait_ms = PASS_ON_MS };
 	const struct ask head = { .method = "HEAD", .target = blob, .auth = d->bearer };
 	const struct ask status = { .method = "GET", .target = up, .auth = d->bearer };
+	talk_made(d, "blob", blob);
 	talk(d, &put, &r);
 	if (r.status != 0) {
 		const bool taken = r.status >= 200 && r.status < 300;
 		report(d, taken ? SEEN_FAIL : SEEN_SKIP, taken ? TROUBLE_BODY_CUT : NO_TROUBLE, name,
 		       "answered before the body was complete: %s", talk_seen(d, &r));
-		if (taken)
-			talk_made(d, "blob", blob);
 		return;
 	}
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
@@ -164,7 +165,6 @@ check_cut_put(struct doctor *d)
 		report(d, SEEN_FAIL, NO_TROUBLE, name, "nothing was committed, but the upload's status is %d",
 		       r.status);
 	} else {
-		talk_made(d, "blob", blob);
 		report(d, SEEN_FAIL, TROUBLE_BODY_CUT, name,
 		       "a body cut in the middle was committed as whole (HEAD: %s)", blob_seen);
 	}

@@ -41,11 +41,11 @@ push_blob(struct doctor *d, struct str bytes, struct answer *r)
 		                 .auth = d->bearer,
 		                 .body = bytes,
 		                 .lines = "Content-Type: application/octet-stream\r\n" };
+	talk_made(d, "blob", str_fmt(d->c->mem, "/v2/%s/blobs/%s", d->repo, digest));
 	talk(d, &put, r);
 	if (r->status != 201)
 		return NULL;
 	talk_forget(d, up);
-	talk_made(d, "blob", str_fmt(d->c->mem, "/v2/%s/blobs/%s", d->repo, digest));
 	return digest;
 }
 
@@ -59,11 +59,9 @@ push_manifest(struct doctor *d, const char *type, struct str bytes, struct answe
 		                 .target = str_fmt(d->c->mem, "/v2/%s/manifests/%s", d->repo, digest),
 		                 .lines = str_fmt(d->c->mem, "Content-Type: %s\r\n", type) };
 
-	talk(d, &put, r);
-	if (r->status != 201)
-		return NULL;
 	talk_made(d, "manifest", put.target);
-	return digest;
+	talk(d, &put, r);
+	return r->status == 201 ? digest : NULL;
 }
 
 static const char *
@@ -83,11 +81,9 @@ push_tag(struct doctor *d, struct str bytes, struct answer *r)
 		                 .target = str_fmt(d->c->mem, "/v2/%s/manifests/%s", d->repo, tag_name(d)),
 		                 .lines = "Content-Type: " TYPE_INDEX "\r\n" };
 
-	talk(d, &put, r);
-	if (r->status != 201)
-		return NULL;
 	talk_made(d, "manifest", str_fmt(d->c->mem, "/v2/%s/manifests/%s", d->repo, digest));
-	return digest;
+	talk(d, &put, r);
+	return r->status == 201 ? digest : NULL;
 }
 
 static bool

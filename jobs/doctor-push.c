@@ -119,6 +119,7 @@ check_chunked(struct doctor *d)
 	const struct ask put = { .method = "PUT",
 		                 .target = talk_with_digest(d, next == NULL ? up : next, digest),
 		                 .auth = d->bearer };
+	talk_made(d, "blob", str_fmt(d->c->mem, "/v2/%s/blobs/%s", d->repo, digest));
 	talk(d, &put, &r);
 	if (r.status != 201) {
 		report(d, SEEN_FAIL, NO_TROUBLE, name, "%s was taken, but the closing PUT: %s", what,
@@ -126,7 +127,6 @@ check_chunked(struct doctor *d)
 		return;
 	}
 	talk_forget(d, up);
-	talk_made(d, "blob", str_fmt(d->c->mem, "/v2/%s/blobs/%s", d->repo, digest));
 	report(d, SEEN_OK, NO_TROUBLE, name, "%s arrived whole, digest right", what);
 }
 

@@ -12,6 +12,7 @@
 #define TARGET_MAX       4096
 #define CLEANUP_TRIES    20
 #define CLEANUP_PAUSE_MS 250
+#define SILENT_TRIES     2 /* without any answer: each costs a time-out */
 
 static void
 note_server(struct doctor *d, const struct answer *r)
@@ -154,7 +155,11 @@ talk_upload(struct doctor *d, struct answer *r)
 		               .auth = d->bearer };
 	const char *where;
 
+	/* the answer alone names the upload: a signal waits for it, so that the upload can be removed */
+	const int signal_fd = d->w->signal_fd;
+	d->w->signal_fd = -1;
 	talk(d, &a, r);
+	d->w->signal_fd = signal_fd;
 	where = r->status == 202 ? talk_location(d, r) : NULL;
 	if (where != NULL)
 		talk_made(d, "upload", where);
@@ -231,7 +236,8 @@ removed(struct doctor *d, const struct made *m, struct answer *r)
 		talk(d, &a, r);
 		if (is_gone(r->status))
 			return true;
-		if (r->status == 405 || r->status == 401 || r->status == 403)
+		if (r->status == 405 || r->status == 401 || r->status == 403 ||
+		    (r->status == 0 && i >= SILENT_TRIES))
 			return false;
 		nanosleep(&pause, NULL);
 	}

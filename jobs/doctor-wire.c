@@ -180,7 +180,8 @@ greet(struct wire *w, struct wire_tls *facts)
 	if (inet_pton(AF_INET, w->host, ip) == 1 || inet_pton(AF_INET6, w->host, ip) == 1) {
 		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(w->ssl), w->host);
 	} else {
-		SSL_set_tlsext_host_name(w->ssl, w->host);
+		char *name = str_dup_c(w->mem, w->host); /* the macro wants no const */
+		SSL_set_tlsext_host_name(w->ssl, name);
 		SSL_set1_host(w->ssl, w->host);
 	}
 	ERR_clear_error();

@@ -428,8 +428,9 @@ examine(struct doctor *d)
 		else
 			report(d, SEEN_SKIP, NO_TROUBLE, CHECKS[i].name, "%s", why);
 	}
+	const bool stopped = d->w->stopped;
 	talk_cleanup(d);
-	return d->w->stopped ? 1 : 0;
+	return stopped ? 1 : 0;
 }
 
 static int

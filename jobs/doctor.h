@@ -124,6 +124,7 @@ const char *talk_fill_digest(struct doctor *d, uint64_t seed, int64_t n);
 /* The last byte's number + 1 of a Range answer ("0-99": 100; "0-0": 0 or 1, given as 0 when zero_is_empty);
  * -1: unusable. */
 int64_t talk_offset(const struct answer *r, bool zero_is_empty);
+/* Notes what a request is about to make, before it is sent: its answer may never come. */
 void talk_made(struct doctor *d, const char *what, const char *target);
 void talk_forget(struct doctor *d, const char *target);
 /* Removes what was made. One line. */

@@ -355,7 +355,7 @@ token(struct peer *p)
 	else
 		answer(p, 200, "Content-Type: application/json\r\n",
 		       str_of(str_fmt(p->mem, "{\"token\":\"%s\"}",
-		                      p->auth[0] == '\0' ? "anonymous" : TOKEN + 7)));
+		                      p->auth[0] == '\0' ? "anonymous" : &TOKEN[7])));
 }
 
 static void

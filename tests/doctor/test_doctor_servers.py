@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-import servers
+import doctor_stack as servers
 
 BUILD = os.environ.get("top_builddir", os.getcwd())
 DOCTOR = f"{BUILD}/kade-doctor"
@@ -197,6 +197,19 @@ def test_nginx_spools(stack):
     out = doctor(stack)
     assert set(bad(out, "warn")) == {"refusal, length known", "refusal, chunked"}
     assert "fastcgi_request_buffering off;" in advice(out)
+
+
+def test_nginx_one_accept_line(stack):
+    servers.nginx(stack, servers.NGINX_GOOD + "fastcgi_param HTTP_ACCEPT $http_accept;\n")
+    out = doctor(stack, "--large-mib", "2")
+    assert "accept" in bad(out)
+    assert "fastcgi_param HTTP_ACCEPT" in advice(out)
+
+
+def test_apache_proxy_has_no_body_limit(stack):
+    """mod_proxy_fcgi does not apply LimitRequestBody: nothing to find, nothing to blame."""
+    servers.apache_proxy(stack, servers.APACHE_GOOD.replace("LimitRequestBody 0", "LimitRequestBody 1000000"))
+    assert bad(doctor(stack)) == {}
 
 
 def test_one_accept_line(stack):
