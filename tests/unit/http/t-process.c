@@ -51,10 +51,14 @@ configure(const struct bench *b, const char *host)
 	snprintf(tmp, sizeof tmp, "%s.new", b->conf);
 	f = fopen(tmp, "we");
 	assert_non_null(f);
-	fprintf(
-	    f,
-	    "SERVER_HOSTNAME: %s\nKADE:\n  STATE_DIR: %s\n  LOG: %s\n  LOG_LEVEL: debug\n  ACCESS_LOG: all\n",
-	    host, b->dir, b->log);
+	fprintf(f,
+	        "SERVER_HOSTNAME: %s\nSECRET_KEY: 0b61e1d6-3d0a-4c8e-9a51-5f0f3c1f7a42\n"
+	        "DATABASE_SECRET_KEY: 48a0f7c2-6d0b-4b0a-8a45-0b7a4b6f9f02\n"
+	        "DB_URI: postgresql://kade@127.0.0.1:1/kade\n"
+	        "DISTRIBUTED_STORAGE_CONFIG:\n  default: [LocalStorage, {storage_path: %s/blobs}]\n"
+	        "DISTRIBUTED_STORAGE_PREFERENCE: [default]\n"
+	        "KADE:\n  STATE_DIR: %s\n  LOG: %s\n  LOG_LEVEL: debug\n  ACCESS_LOG: all\n",
+	        host, b->dir, b->dir, b->log);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(rename(tmp, b->conf), 0);
 }
