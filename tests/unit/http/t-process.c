@@ -52,11 +52,11 @@ configure(const struct bench *b, const char *host)
 	f = fopen(tmp, "we");
 	assert_non_null(f);
 	fprintf(f,
-	        "SERVER_HOSTNAME: %s\nSETUP_COMPLETE: true\nSECRET_KEY: 5e0c1f5e-6d4f-4a53-9b0e-7f7f6a1f2a10\n"
-	        "DATABASE_SECRET_KEY: 9a7f0a34-6f0b-4d0f-8a11-1f3f5b8e7c22\nDB_URI: postgresql://kade@127.0.0.1/kade\n"
-	        "DISTRIBUTED_STORAGE_CONFIG: {default: [LocalStorage, {storage_path: %s}]}\nDISTRIBUTED_STORAGE_PREFERENCE: [default]\n"
-	        "BUILDLOGS_REDIS: {host: 127.0.0.1}\nUSER_EVENTS_REDIS: {host: 127.0.0.1}\nAUTHENTICATION_TYPE: Database\n"
-	        "FEATURE_MAILING: false\nDEFAULT_TAG_EXPIRATION: 2w\nTAG_EXPIRATION_OPTIONS: [2w]\n"
+	        "SERVER_HOSTNAME: %s\nSECRET_KEY: 0b61e1d6-3d0a-4c8e-9a51-5f0f3c1f7a42\n"
+	        "DATABASE_SECRET_KEY: 48a0f7c2-6d0b-4b0a-8a45-0b7a4b6f9f02\n"
+	        "DB_URI: postgresql://kade@127.0.0.1:1/kade\n"
+	        "DISTRIBUTED_STORAGE_CONFIG:\n  default: [LocalStorage, {storage_path: %s/blobs}]\n"
+	        "DISTRIBUTED_STORAGE_PREFERENCE: [default]\n"
 	        "KADE:\n  STATE_DIR: %s\n  LOG: %s\n  LOG_LEVEL: debug\n  ACCESS_LOG: all\n",
 	        host, b->dir, b->dir, b->log);
 	assert_int_equal(fclose(f), 0);
