@@ -189,9 +189,9 @@ promote(struct parent *p)
 	const bool first = p->now == NULL;
 
 	if (!first) {
+		count(p, CNT_RELOADS);
 		tell(p, p->generation, SIGTERM);
 		serving_free(p->now);
-		count(p, CNT_RELOADS);
 	}
 	p->now = p->next;
 	p->next = NULL;
@@ -440,7 +440,6 @@ serve_as_parent(struct parent *p, struct serving *sv)
 	char why[512];
 
 	if (!write_pid_file(p->o, why, sizeof why)) {
-		p->next = sv;
 		say(p, LOG_LEVEL_ERROR, "cannot start: %s", why);
 		return 1;
 	}
@@ -459,12 +458,45 @@ serve_as_parent(struct parent *p, struct serving *sv)
 	return p->failed ? 1 : 0;
 }
 
+static void
+parent_free(struct parent *p)
+{
+	if (p == NULL)
+		return;
+	serving_free(p->now);
+	serving_free(p->next);
+	free(p->child);
+	free(p);
+}
+
+/* The socket is open and the configuration good: p->next holds it. */
+static int
+serve(struct parent *p)
+{
+	struct serving *sv = p->next;
+	int code;
+
+	say(p, LOG_LEVEL_INFO, "kade.fcgi %s starts, configuration %s, %s", PACKAGE_VERSION, p->o->config,
+	    p->listener.text);
+	if (p->listener.warning != NULL)
+		say(p, LOG_LEVEL_WARN, "%s", p->listener.warning);
+	if (p->o->managed) {
+		close(p->sig_fd);
+		code = worker_main(&(const struct worker_args){
+		    .o = p->o, .sv = sv, .listen_fd = p->listener.fd, .ready_fd = -1 });
+	} else {
+		code = serve_as_parent(p, sv);
+	}
+	listener_close(&p->listener);
+	return code;
+}
+
 int
 process_run(const struct options *o)
 {
 	struct parent *p = calloc(1, sizeof *p);
-	struct serving *sv = NULL;
 	char why[512] = "out of memory";
+	int code = 1;
 
 	signals_block();
 	if (p != NULL) {
@@ -473,26 +505,13 @@ process_run(const struct options *o)
 		p->sig_fd = signals_open();
 		watch_begin(&p->watch, o->config);
 	}
-	if (p == NULL || p->child == NULL || p->sig_fd < 0 || !serving_open(o, &sv, why, sizeof why) ||
-	    !listener_open(o, &p->listener, why, sizeof why)) {
-		const struct ctx c = { .log = sv == NULL ? NULL : sv->log };
-		log_line(&c, LOG_LEVEL_ERROR, "cannot start: %s", why);
-		return 1;
-	}
-	p->next = sv;
-	say(p, LOG_LEVEL_INFO, "kade.fcgi %s starts, configuration %s, %s", PACKAGE_VERSION, o->config,
-	    p->listener.text);
-	if (p->listener.warning != NULL)
-		say(p, LOG_LEVEL_WARN, "%s", p->listener.warning);
-	p->next = NULL;
-	int code;
-	if (o->managed) {
-		close(p->sig_fd);
-		code = worker_main(&(const struct worker_args){
-		    .o = o, .sv = sv, .listen_fd = p->listener.fd, .ready_fd = -1 });
+	if (p != NULL && p->child != NULL && p->sig_fd >= 0 && serving_open(o, &p->next, why, sizeof why) &&
+	    listener_open(o, &p->listener, why, sizeof why)) {
+		code = serve(p);
 	} else {
-		code = serve_as_parent(p, sv);
+		const struct ctx c = { .log = p == NULL || p->next == NULL ? NULL : p->next->log };
+		log_line(&c, LOG_LEVEL_ERROR, "cannot start: %s", why);
 	}
-	listener_close(&p->listener);
+	parent_free(p);
 	return code;
 }

@@ -329,6 +329,10 @@ worker_main(const struct worker_args *wa)
 	if (wait_for_end(w) && drain(w)) {
 		counters_process_end(wa->sv->counters, w->lc.slot);
 		app_close(&w->app);
+		close(w->stop.event_fd);
+		close(w->done_fd);
+		close(w->sig_fd);
+		free(w);
 		return 0;
 	}
 	counters_process_end(wa->sv->counters, w->lc.slot);

@@ -107,70 +107,71 @@ match(struct bench *b, enum http_method m, const char *path)
 	return b->rq.route == NULL ? "-" : b->rq.route->id;
 }
 
+static const struct {
+	enum http_method method;
+	const char *path, *id, *first, *second;
+} FOUND[] = {
+	{HTTP_GET,     "/",	                          "root",       NULL,                  NULL       },
+	{ HTTP_GET,    "/v2",	                        "ping",       NULL,                  NULL       },
+	{ HTTP_GET,    "/v2/",	                       "ping",       NULL,                  NULL       },
+	{ HTTP_GET,    "/v2/_catalog",                       "catalog",    NULL,                  NULL       },
+	{ HTTP_GET,    "/v2/a/blobs/sha256:x",               "blob",       "a",                   "sha256:x" },
+	{ HTTP_HEAD,   "/v2/a/b/c/blobs/sha256:x",           "blob",       "a/b/c",               "sha256:x" },
+	{ HTTP_DELETE, "/v2/a/b/blobs/x/",                   "blobDelete", "a/b",                 "x"        },
+	{ HTTP_POST,   "/v2/a/b/blobs/uploads/",             "uploads",    "a/b",                 NULL       },
+	{ HTTP_POST,   "/v2/a/b/blobs/uploads",              "uploads",    "a/b",                 NULL       },
+	{ HTTP_PUT,    "/v2/a/b/blobs/uploads/u-1",          "upload",     "a/b",                 "u-1"      },
+ /* segments of a repository that are called like the tails */
+	{ HTTP_GET,    "/v2/blobs/blobs/x",                  "blob",       "blobs",               "x"        },
+	{ HTTP_GET,    "/v2/a/manifests/b/manifests/latest", "manifest",   "a/manifests/b",       "latest"   },
+	{ HTTP_GET,    "/v2/manifests/manifests/manifests",  "manifest",   "manifests",           "manifests"},
+	{ HTTP_GET,    "/v2/a/tags/list/tags/list",          "tags",       "a/tags/list",         NULL       },
+	{ HTTP_GET,    "/v2/tags/tags/list",                 "tags",       "tags",                NULL       },
+	{ HTTP_GET,    "/v2/a/blobs/uploads/manifests/x",    "manifest",   "a/blobs/uploads",     "x"        },
+	{ HTTP_POST,   "/v2/a/blobs/uploads/blobs/uploads",  "uploads",    "a/blobs/uploads",     NULL       },
+	{ HTTP_GET,    "/v2/a/blobs/uploads",                "blob",       "a",                   "uploads"  }, /* the literal row has no GET */
+	{ HTTP_GET,    "/v2/_catalog/tags/list",             "tags",       "_catalog",            NULL       },
+	{ HTTP_GET,    "/v2/a%2Fb/tags/list",                "tags",       "a/b",                 NULL       },
+ /* two segments at least */
+	{ HTTP_GET,    "/api/v1/repository/a/b",             "repo",       "a/b",                 NULL       },
+	{ HTTP_GET,    "/api/v1/repository/a%2Fb",           "repo",       "a/b",                 NULL       },
+	{ HTTP_GET,    "/api/v1/repository/a",               "-",          NULL,                  NULL       },
+	{ HTTP_GET,    "/api/v1/repository/",                "repoList",   NULL,                  NULL       },
+	{ HTTP_GET,    "/api/v1/repository/a/b/tag/",        "repoTags",   "a/b",                 NULL       },
+	{ HTTP_GET,    "/api/v1/repository/a/tag",           "repo",       "a/tag",               NULL       },
+	{ HTTP_GET,    "/api/v1/repository/a/b/tag",         "repoTags",   "a/b",                 NULL       },
+	{ HTTP_GET,    "/api/v1/repository/a/b/tag/tag",     "repoTags",   "a/b/tag",             NULL       },
+	{ HTTP_DELETE, "/api/v1/repository/a/b/c/tag/v1",    "repoTag",    "a/b/c",               "v1"       },
+	{ HTTP_GET,    "/n/12",	                      "number",     "12",                  NULL       },
+	{ HTTP_GET,    "/n/12x",                             "name",       "12x",                 NULL       },
+	{ HTTP_GET,    "/n/a%2Fb",                           "name",       "a/b",                 NULL       },
+	{ HTTP_GET,    "/n/me",	                      "literal",    NULL,                  NULL       },
+	{ HTTP_GET,    "/n/9999999999999999999",             "name",       "9999999999999999999", NULL       },
+	{ HTTP_GET,    "/one/a%2Fb",                         "-",          NULL,                  NULL       },
+	{ HTTP_GET,    "/one/a%20b",                         "one",        "a b",                 NULL       },
+	{ HTTP_GET,    "/p/q/x/7",                           "pair",       "q",                   "7"        },
+	{ HTTP_GET,    "/p/q/x/y",                           "-",          NULL,                  NULL       },
+	{ HTTP_GET,    "/f/on",	                      "on",         NULL,                  NULL       },
+	{ HTTP_GET,    "/f/off",                             "-",          NULL,                  NULL       },
+	{ HTTP_GET,    "/v2/a",	                      "-",          NULL,                  NULL       },
+	{ HTTP_GET,    "/v2/a//tags/list",                   "-",          NULL,                  NULL       },
+	{ HTTP_GET,    "/v2/%2e%2e/tags/list",               "-",          NULL,                  NULL       },
+};
+
 static void
 finds_rows_and_captures(void **state)
 {
-	static const struct {
-		enum http_method method;
-		const char *path, *id, *first, *second;
-	} CASE[] = {
-		{HTTP_GET,     "/",		                  "root",       NULL,                  NULL       },
-		{ HTTP_GET,    "/v2",                                "ping",       NULL,                  NULL       },
-		{ HTTP_GET,    "/v2/",                               "ping",       NULL,                  NULL       },
-		{ HTTP_GET,    "/v2/_catalog",                       "catalog",    NULL,                  NULL       },
-		{ HTTP_GET,    "/v2/a/blobs/sha256:x",               "blob",       "a",                   "sha256:x" },
-		{ HTTP_HEAD,   "/v2/a/b/c/blobs/sha256:x",           "blob",       "a/b/c",               "sha256:x" },
-		{ HTTP_DELETE, "/v2/a/b/blobs/x/",                   "blobDelete", "a/b",                 "x"        },
-		{ HTTP_POST,   "/v2/a/b/blobs/uploads/",             "uploads",    "a/b",                 NULL       },
-		{ HTTP_POST,   "/v2/a/b/blobs/uploads",              "uploads",    "a/b",                 NULL       },
-		{ HTTP_PUT,    "/v2/a/b/blobs/uploads/u-1",          "upload",     "a/b",                 "u-1"      },
- /* segments of a repository that are called like the tails */
-		{ HTTP_GET,    "/v2/blobs/blobs/x",                  "blob",       "blobs",               "x"        },
-		{ HTTP_GET,    "/v2/a/manifests/b/manifests/latest", "manifest",   "a/manifests/b",       "latest"   },
-		{ HTTP_GET,    "/v2/manifests/manifests/manifests",  "manifest",   "manifests",           "manifests"},
-		{ HTTP_GET,    "/v2/a/tags/list/tags/list",          "tags",       "a/tags/list",         NULL       },
-		{ HTTP_GET,    "/v2/tags/tags/list",                 "tags",       "tags",                NULL       },
-		{ HTTP_GET,    "/v2/a/blobs/uploads/manifests/x",    "manifest",   "a/blobs/uploads",     "x"        },
-		{ HTTP_POST,   "/v2/a/blobs/uploads/blobs/uploads",  "uploads",    "a/blobs/uploads",     NULL       },
-		{ HTTP_GET,    "/v2/a/blobs/uploads",                "blob",       "a",                   "uploads"  }, /* the literal row has no GET */
-		{ HTTP_GET,    "/v2/_catalog/tags/list",             "tags",       "_catalog",            NULL       },
-		{ HTTP_GET,    "/v2/a%2Fb/tags/list",                "tags",       "a/b",                 NULL       },
- /* two segments at least */
-		{ HTTP_GET,    "/api/v1/repository/a/b",             "repo",       "a/b",                 NULL       },
-		{ HTTP_GET,    "/api/v1/repository/a%2Fb",           "repo",       "a/b",                 NULL       },
-		{ HTTP_GET,    "/api/v1/repository/a",               "-",          NULL,                  NULL       },
-		{ HTTP_GET,    "/api/v1/repository/",                "repoList",   NULL,                  NULL       },
-		{ HTTP_GET,    "/api/v1/repository/a/b/tag/",        "repoTags",   "a/b",                 NULL       },
-		{ HTTP_GET,    "/api/v1/repository/a/tag",           "repo",       "a/tag",               NULL       },
-		{ HTTP_GET,    "/api/v1/repository/a/b/tag",         "repoTags",   "a/b",                 NULL       },
-		{ HTTP_GET,    "/api/v1/repository/a/b/tag/tag",     "repoTags",   "a/b/tag",             NULL       },
-		{ HTTP_DELETE, "/api/v1/repository/a/b/c/tag/v1",    "repoTag",    "a/b/c",               "v1"       },
-		{ HTTP_GET,    "/n/12",                              "number",     "12",                  NULL       },
-		{ HTTP_GET,    "/n/12x",                             "name",       "12x",                 NULL       },
-		{ HTTP_GET,    "/n/a%2Fb",                           "name",       "a/b",                 NULL       },
-		{ HTTP_GET,    "/n/me",                              "literal",    NULL,                  NULL       },
-		{ HTTP_GET,    "/n/9999999999999999999",             "name",       "9999999999999999999", NULL       },
-		{ HTTP_GET,    "/one/a%2Fb",                         "-",          NULL,                  NULL       },
-		{ HTTP_GET,    "/one/a%20b",                         "one",        "a b",                 NULL       },
-		{ HTTP_GET,    "/p/q/x/7",                           "pair",       "q",                   "7"        },
-		{ HTTP_GET,    "/p/q/x/y",                           "-",          NULL,                  NULL       },
-		{ HTTP_GET,    "/f/on",                              "on",         NULL,                  NULL       },
-		{ HTTP_GET,    "/f/off",                             "-",          NULL,                  NULL       },
-		{ HTTP_GET,    "/v2/a",                              "-",          NULL,                  NULL       },
-		{ HTTP_GET,    "/v2/a//tags/list",                   "-",          NULL,                  NULL       },
-		{ HTTP_GET,    "/v2/%2e%2e/tags/list",               "-",          NULL,                  NULL       },
-	};
 	struct bench *b = *state;
 
-	for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {
-		const char *id = match(b, CASE[i].method, CASE[i].path);
-		const char *want[2] = { CASE[i].first, CASE[i].second };
-		if (strcmp(id, CASE[i].id) != 0)
-			fail_msg("%s: %s, expected %s", CASE[i].path, id, CASE[i].id);
+	for (size_t i = 0; i < sizeof FOUND / sizeof *FOUND; i++) {
+		const char *id = match(b, FOUND[i].method, FOUND[i].path);
+		const char *want[2] = { FOUND[i].first, FOUND[i].second };
+		if (strcmp(id, FOUND[i].id) != 0)
+			fail_msg("%s: %s, expected %s", FOUND[i].path, id, FOUND[i].id);
 		for (int k = 0; k < 2; k++) {
 			assert_int_equal(b->rq.n_captures > k, want[k] != NULL);
 			if (want[k] != NULL && !str_eq_c(b->rq.captures[k].value, want[k]))
-				fail_msg("%s: %.*s", CASE[i].path, STRF(b->rq.captures[k].value));
+				fail_msg("%s: %.*s", FOUND[i].path, STRF(b->rq.captures[k].value));
 		}
 	}
 	match(b, HTTP_GET, "/p/q/x/7");
