@@ -108,6 +108,8 @@ add_header(struct req *rq, struct header *all, struct str param, struct str valu
 {
 	const char *name = header_name(rq->c->mem, param);
 
+	if (strcmp(name, "proxy") == 0)
+		return true;
 	for (size_t i = 0; i < rq->n_headers; i++) {
 		if (strcmp(all[i].name, name) == 0) {
 			join(rq->c->mem, &all[i], value);
@@ -155,10 +157,8 @@ take_headers(struct req *rq, const struct fcgi_param *p, size_t n, struct server
 			continue;
 		}
 		const struct str name = str_sub(p[i].name, 5, p[i].name.n);
-		if (str_eq_c(name, "PROXY") || str_eq_c(name, "CONTENT_LENGTH") ||
-		    str_eq_c(name, "CONTENT_TYPE"))
-			continue;
-		fits = fits && add_header(rq, all, name, p[i].value);
+		if (!str_eq_nocase(name, STR("CONTENT_LENGTH")) && !str_eq_nocase(name, STR("CONTENT_TYPE")))
+			fits = fits && add_header(rq, all, name, p[i].value);
 	}
 	if (fits && sp->type.n > 0)
 		fits = add_header(rq, all, STR("CONTENT_TYPE"), sp->type);
