@@ -19,7 +19,8 @@ INSERT INTO audit_kind (id, name) SELECT k.id::int2, k.name FROM unnest($1::int8
 -- args: none
 -- cols: partition text
 -- rows: four
-SELECT kade_audit_partition(kade_now_ms() + m * 2629800000) FROM generate_series(0, 3) m;
+SELECT kade_audit_partition((extract(epoch FROM (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => m)) AT TIME ZONE 'UTC') * 1000)::int8)
+FROM generate_series(0, 3) m;
 
 -- name: audit_overflow_move
 -- args: max_items int4
@@ -57,6 +58,12 @@ mp AS (
   WHERE $2 GROUP BY d.repository_id, m.digest ORDER BY d.repository_id, m.digest
   ON CONFLICT (repository_id, digest) DO UPDATE SET pulls = p.pulls + EXCLUDED.pulls, last_ms = GREATEST(p.last_ms, EXCLUDED.last_ms))
 SELECT count(*) FROM d;
+
+-- name: audit_inbox_months
+-- args: none
+-- cols: partition text
+-- rows: any
+SELECT kade_audit_partition(m) FROM (SELECT DISTINCT (extract(epoch FROM date_trunc('month', to_timestamp(at_ms / 1000.0) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') * 1000)::int8 AS m FROM audit_inbox) x;
 
 -- name: audit_inbox_due
 -- args: none

@@ -46,3 +46,125 @@ SELECT DISTINCT ON (job) job, started_ms, ended_ms, exit_code, backlog, oldest_d
 -- cols: now_ms int8
 -- rows: one
 SELECT kade_now_ms();
+
+-- What the frame compares before it works: the clock, the schema, the owner of the storage.
+-- name: job_guard
+-- args: none
+-- cols: now_ms int8, version int4?, min_app_version int4?, uuid text?, epoch int8?, deletion_paused bool?
+-- rows: one
+SELECT kade_now_ms(), s.version, s.min_app_version, i.uuid, i.epoch, i.deletion_paused
+FROM (SELECT max(version) AS version, max(min_app_version) AS min_app_version FROM schema_migration) s LEFT JOIN instance i ON true;
+
+-- A run that is over when it is written: nothing was due, or a part of a job that is due once a day.
+-- name: job_done
+-- args: job text, host text, pid int4, selected int8, done int8, failed int8, skipped int8, bytes int8
+-- cols: id int8
+-- rows: one
+INSERT INTO job_run (job, host, pid, ended_ms, exit_code, selected, done, failed, skipped, bytes, backlog)
+VALUES ($1, $2, $3, kade_now_ms(), CASE WHEN $6 > 0 THEN 1 ELSE 0 END, $4, $5, $6, $7, $8, 0) RETURNING id;
+
+-- name: job_last_end
+-- args: job text
+-- cols: ended_ms int8
+-- rows: at most one
+SELECT ended_ms FROM job_run WHERE job = $1 AND exit_code IN (0, 1) ORDER BY started_ms DESC LIMIT 1;
+
+-- Every job that ever ran: its last run, and when it last ended well. The recursion steps from name to name in the index.
+-- name: job_overview
+-- args: none
+-- cols: job text, host text, pid int4, started_ms int8, heartbeat_ms int8, ended_ms int8?, exit_code int4?, selected int8, done int8, failed int8, skipped int8, bytes int8, backlog int8?, oldest_due_ms int8?, message text?, last_success_ms int8?, now_ms int8
+-- rows: any
+WITH RECURSIVE j(job) AS (
+  (SELECT job FROM job_run ORDER BY job LIMIT 1)
+  UNION ALL
+  SELECT (SELECT r.job FROM job_run r WHERE r.job > j.job ORDER BY r.job LIMIT 1) FROM j WHERE j.job IS NOT NULL)
+SELECT j.job, r.host, r.pid, r.started_ms, r.heartbeat_ms, r.ended_ms, r.exit_code, r.selected, r.done, r.failed, r.skipped, r.bytes,
+  r.backlog, r.oldest_due_ms, r.message,
+  (SELECT g.ended_ms FROM job_run g WHERE g.job = j.job AND g.exit_code = 0 ORDER BY g.started_ms DESC LIMIT 1), kade_now_ms()
+FROM j, LATERAL (SELECT * FROM job_run x WHERE x.job = j.job ORDER BY x.started_ms DESC LIMIT 1) r ORDER BY j.job;
+
+-- kade-tokens. $1: how long an expired app token stays (NULL: for ever).
+-- name: token_due
+-- args: keep_ms int8?
+-- cols: backlog int8, oldest_due_ms int8?
+-- rows: one
+SELECT count(*), min(x.due_ms) FROM (
+  (SELECT expires_ms + $1 AS due_ms FROM token WHERE kind = 1 AND expires_ms < kade_now_ms() - $1 ORDER BY expires_ms LIMIT 10000)
+  UNION ALL
+  (SELECT expires_ms FROM oauth_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT 10000)
+  UNION ALL
+  (SELECT expires_ms FROM account_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT 10000)) x;
+
+-- name: app_token_remove_expired
+-- args: keep_ms int8, max_items int8
+-- cols: none
+DELETE FROM token WHERE id = ANY(ARRAY(
+  SELECT id FROM token WHERE kind = 1 AND expires_ms < kade_now_ms() - $1 ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED));
+
+-- name: app_token_expired
+-- args: keep_ms int8, max_items int8
+-- cols: uuid text, title text?, expires_ms int8
+-- rows: any
+SELECT uuid, title, expires_ms FROM token WHERE kind = 1 AND expires_ms < kade_now_ms() - $1 ORDER BY expires_ms LIMIT $2;
+
+-- name: oauth_code_remove_expired
+-- args: max_items int8
+-- cols: none
+DELETE FROM oauth_code WHERE id = ANY(ARRAY(
+  SELECT id FROM oauth_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT $1 FOR UPDATE SKIP LOCKED));
+
+-- name: account_code_remove_expired
+-- args: max_items int8
+-- cols: none
+DELETE FROM account_code WHERE id = ANY(ARRAY(
+  SELECT id FROM account_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT $1 FOR UPDATE SKIP LOCKED));
+
+-- kade-keys. A handful of rows: no index by time.
+-- name: service_key_remove_stale
+-- args: expired_for_ms int8, unapproved_for_ms int8
+-- cols: none
+DELETE FROM service_key WHERE expires_ms < kade_now_ms() - $1 OR (approved_ms IS NULL AND created_ms < kade_now_ms() - $2);
+
+-- kade-uploads: rows first. What an upload reserved of a quota goes with it. A writer that holds the lease keeps its upload.
+-- name: upload_take_stale
+-- args: older_than_ms int8, max_items int8
+-- cols: uuid text, location text, offset_bytes int8, hash_state text, store_state text
+-- rows: any
+WITH u AS (DELETE FROM upload WHERE id = ANY(ARRAY(
+    SELECT id FROM upload WHERE created_ms < kade_now_ms() - $1 AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms())
+    ORDER BY created_ms LIMIT $2 FOR UPDATE SKIP LOCKED))
+  AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms())
+  RETURNING id, uuid, location_id, offset_bytes, hash_state, store_state),
+q AS (DELETE FROM quota_ledger WHERE upload_id IN (SELECT id FROM u))
+SELECT u.uuid, l.name, u.offset_bytes, u.hash_state, u.store_state FROM u JOIN location l ON l.id = u.location_id;
+
+-- Stale uploads, and the sweep of upload objects as one more item when the last one ended more than $2 ago (NULL: no sweep).
+-- name: upload_due
+-- args: older_than_ms int8, sweep_every_ms int8?, sweep_job text
+-- cols: backlog int8, oldest_due_ms int8?
+-- rows: one
+SELECT count(*), min(x.due_ms) FROM (
+  (SELECT created_ms + $1 AS due_ms FROM upload
+   WHERE created_ms < kade_now_ms() - $1 AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms()) ORDER BY created_ms LIMIT 10000)
+  UNION ALL
+  SELECT COALESCE(r.ended_ms + $2, kade_now_ms())
+  FROM (VALUES (1)) one LEFT JOIN LATERAL (SELECT ended_ms FROM job_run WHERE job = $3 AND exit_code IN (0, 1) ORDER BY started_ms DESC LIMIT 1) r ON true
+  WHERE $2 IS NOT NULL AND COALESCE(r.ended_ms < kade_now_ms() - $2, true)) x;
+
+-- Which of these uploads have a row.
+-- name: upload_known
+-- args: uuids text[]
+-- cols: uuid text
+-- rows: any
+SELECT uuid FROM upload WHERE uuid = ANY($1);
+
+-- kade-audit: months without a partition, rows that wait for one, pulls that wait to be filed.
+-- name: audit_due
+-- args: none
+-- cols: backlog int8, oldest_due_ms int8?
+-- rows: one
+SELECT o.n + i.n + p.n, LEAST(o.oldest, i.oldest, p.oldest)
+FROM (SELECT count(*) AS n, min(at_ms) AS oldest FROM (SELECT at_ms FROM audit_overflow ORDER BY at_ms LIMIT 10000) x) o,
+  (SELECT count(*) AS n, min(at_ms) AS oldest FROM (SELECT at_ms FROM audit_inbox LIMIT 100000) x) i,
+  (SELECT count(*) AS n, CASE WHEN count(*) > 0 THEN kade_now_ms() END AS oldest FROM generate_series(0, 3) m
+   WHERE to_regclass('audit_log_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYYMM')) IS NULL) p;
