@@ -145,7 +145,7 @@ def base_config(servers, database_uri, folder, host):
         "FEATURE_USER_CREATION": True,
         "DEFAULT_TAG_EXPIRATION": "2w",
         "TAG_EXPIRATION_OPTIONS": ["0s", "1d", "1w", "2w", "4w"],
-        "KADE": {"SPOOL_DIR": f"{folder}/spool", "ACCESS_LOG": "all"},
+        "KADE": {"STATE_DIR": f"{folder}/state", "SPOOL_DIR": f"{folder}/spool", "ACCESS_LOG": "all"},
     }
 
 
@@ -171,7 +171,7 @@ class Stack:
     def start(self):
         self.folder.mkdir()
         self._own(self.folder)
-        for d in ("storage", "spool"):
+        for d in ("storage", "spool", "state"):
             (self.folder / d).mkdir()
             self._own(self.folder / d)
         ctl("db", self.servers.postgres, "copy", "kade_template", self.database)
