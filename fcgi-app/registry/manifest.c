@@ -12,26 +12,26 @@
 #include "registry/manifest-routes.h"
 #include "registry/v2.h"
 
-/* What the statement counts: a GET is a pull, a HEAD is none; nothing is written while the registry is read-only. */
+/* A GET is a pull, a HEAD is none; nothing is written while the registry is read-only. */
+static bool
+is_counted(const struct req *rq)
+{
+	return rq->method == HTTP_GET && !rq->c->conf->is_readonly && !rq->authorizer;
+}
+
+/* What the statement writes about a pull. */
 static void
 add_counting(struct req *rq, struct db_args *a, struct str reference, bool by_digest)
 {
 	struct buf meta = BUF(rq->c->mem);
 
-	if (rq->method != HTTP_GET || rq->c->conf->is_readonly || rq->authorizer) {
-		db_args_add(a, db_null());
-		db_args_add(a, db_null());
-		db_args_add(a, db_null());
-		db_args_add(a, db_bool(false));
-	} else {
-		buf_put(&meta, reg_audit_track(rq));
-		buf_puts(&meta, by_digest ? ",\"manifest_digest\":" : ",\"tag\":");
-		buf_put_json(&meta, reference);
-		db_args_add(a, db_i32(AUDIT_pull_repo));
-		db_args_add(a, db_strn(buf_str(&meta)));
-		db_args_add(a, db_strn(rq->remote_addr));
-		db_args_add(a, db_bool(rq->c->conf->feature_image_pull_stats));
-	}
+	buf_put(&meta, reg_audit_track(rq));
+	buf_puts(&meta, by_digest ? ",\"manifest_digest\":" : ",\"tag\":");
+	buf_put_json(&meta, reference);
+	db_args_add(a, db_i32(AUDIT_pull_repo));
+	db_args_add(a, db_strn(buf_str(&meta)));
+	db_args_add(a, db_strn(rq->remote_addr));
+	db_args_add(a, db_bool(rq->c->conf->feature_image_pull_stats));
 	db_args_add(a, db_bool(rq->c->audit_overflow));
 	db_args_add(a, db_str(rq->c->conf->kade_strict_pull_log ? "on" : "off"));
 }
@@ -44,14 +44,16 @@ bind_manifest(struct req *rq, struct db_args *a)
 
 	switch (oci_ref_parse(ref, &d)) {
 	case OCI_REF_TAG:
-		rq->load_stmt = STMT_MANIFEST_BY_TAG_LOAD;
+		rq->load_stmt = is_counted(rq) ? STMT_MANIFEST_BY_TAG_LOAD : STMT_MANIFEST_BY_TAG_QUIET;
 		db_args_add(a, db_strn(ref));
-		add_counting(rq, a, ref, false);
+		if (is_counted(rq))
+			add_counting(rq, a, ref, false);
 		break;
 	case OCI_REF_DIGEST:
-		rq->load_stmt = STMT_MANIFEST_BY_DIGEST_LOAD;
+		rq->load_stmt = is_counted(rq) ? STMT_MANIFEST_BY_DIGEST_LOAD : STMT_MANIFEST_BY_DIGEST_QUIET;
 		db_args_add(a, db_strn(ref));
-		add_counting(rq, a, ref, true);
+		if (is_counted(rq))
+			add_counting(rq, a, ref, true);
 		db_args_add(a, db_i64(push_window_ms(rq->c)));
 		break;
 	default:
@@ -103,11 +105,13 @@ negotiate(struct req *rq, struct manifest_row *m)
 	return manifest_unknown(rq);
 }
 
+_Static_assert((int)MANIFEST_BY_TAG_LOAD_EXPIRED == (int)MANIFEST_BY_TAG_QUIET_EXPIRED, "the two reads by tag differ in columns");
+
 static enum err_kind
 reg_manifest_get(struct req *rq)
 {
 	const struct str    ref = req_capture(rq, "reference");
-	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD;
+	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD || rq->load_stmt == STMT_MANIFEST_BY_TAG_QUIET;
 	struct manifest_row m;
 	char                etag[OCI_DIGEST_TEXT + 2];
 
@@ -185,6 +189,12 @@ delete_tag(struct req *rq, struct str tag)
 }
 
 static enum err_kind
+manifest_in_use(struct req *rq)
+{
+	return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The manifest is part of an index that can be pulled.");
+}
+
+static enum err_kind
 delete_manifest(struct req *rq, struct str digest)
 {
 	const int64_t           id = db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_ID);
@@ -195,11 +205,15 @@ delete_manifest(struct req *rq, struct str digest)
 	if (db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_IMMUTABLE_TAGS) > 0 && rq->c->conf->feature_immutable_tags)
 		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, digest));
 	if (db_get_bool(rq->load, 0, MANIFEST_DELETE_LOAD_LIVE_PARENTS))
-		return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The manifest is part of an index that can be pulled.");
+		return manifest_in_use(rq);
+	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_LOCK, DB_ARGS(db_i64(id)), &r));
+	if (r->rows == 0)
+		return manifest_unknown(rq);
 	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_TAGS, DB_ARGS(db_i64(id), db_i64(db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000)), &r));
 	for (int i = 0; i < r->rows; i++)
 		TRY(log_deleted_tag(rq, db_get_strn(r, i, 0), digest));
-	return db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id)), NULL);
+	TRY(db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id), db_i64(push_window_ms(rq->c))), &r));
+	return r->rows > 0 ? ERR_NONE : manifest_in_use(rq);
 }
 
 static enum err_kind
