@@ -86,7 +86,7 @@ rule_of(const struct conf *cf, enum rate_class class)
 	return (struct bucket_rule){ .interval_us = rate <= 0 ? 0 : (uint32_t)(1e6 / rate < 1 ? 1 : 1e6 / rate), .burst = (uint32_t)burst };
 }
 
-/* Per account where there is one, else per address (IPv6: /64). */
+/* Per account where there is one, else per address (IPv6: /64). FEATURE_RATE_LIMITS switches all classes. */
 static enum err_kind
 check_rate(struct req *rq)
 {
@@ -95,7 +95,9 @@ check_rate(struct req *rq)
 	const struct network     net = network_of(rq->remote_addr);
 	int64_t                  wait_us;
 
-	if (rule.interval_us == 0 || rq->app->buckets == NULL || rq->authorizer)
+	if (!rq->c->conf->feature_rate_limits || rule.interval_us == 0 || rq->app->buckets == NULL || rq->authorizer)
+		return ERR_NONE;
+	if (rq->ns.n > 0 && str_list_has(&rq->c->conf->non_rate_limited_namespaces, rq->ns))
 		return ERR_NONE;
 	wait_us = bucket_take(rq->app->buckets, str_of(class),
 	                      rq->ident.account_uuid != NULL ? str_of(rq->ident.account_uuid) : network_key(&net), &rule, clock_mono_us());
@@ -201,6 +203,10 @@ decide_repo(struct req *rq)
 		break;
 	case ROLE_WRITE:
 		ok = f->may_write && f->repository_state == REPO_NORMAL;
+		if (ok && rq->route->proto == PROTO_V2 && facts_is_restricted(rq->c->conf, &rq->ident, rq->ns)) {
+			unauthorized(rq);
+			return err_detail(rq->c, "\"Disallowed for restricted users.\"");
+		}
 		break;
 	default:
 		ok = f->may_read;
@@ -278,13 +284,19 @@ split_repository(struct req *rq)
 static enum err_kind
 serve(struct req *rq)
 {
+	enum err_kind e;
+
 	TRY(split_repository(rq));
 	TRY(check_state(rq));
 	if (rq->route->rate == RATE_AUTH)
 		TRY(check_rate(rq)); /* before any secret is looked at: by address */
-	TRY(identify(rq));
-	if (rq->route->rate != RATE_AUTH)
-		TRY(check_rate(rq));
+	e = identify(rq);
+	if (rq->route->rate != RATE_AUTH && (e == ERR_NONE || e == ERR_UNAUTHENTICATED)) {
+		const struct err kept = rq->c->err;
+		TRY(check_rate(rq)); /* a wrong credential counts for its address */
+		rq->c->err = kept;
+	}
+	TRY(e);
 	TRY(load(rq));
 	TRY(decide(rq));
 	TRY(check_scope(rq));

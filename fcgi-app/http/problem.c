@@ -198,8 +198,7 @@ keep_headers(struct res *r)
 	static const char *const KEEP[] = { "Location",           "Range",
 		                            "Docker-Upload-UUID", "Allow",
 		                            "WWW-Authenticate",   "Set-Cookie",
-		                            "X-Next-CSRF-Token",  "Content-Range",
-		                            "Retry-After" };
+		                            "X-Next-CSRF-Token",  "Retry-After" };
 	size_t kept = 0;
 
 	for (size_t i = 0; i < r->n_headers; i++) {

@@ -209,13 +209,23 @@ static enum err_kind
 reg_blob_delete(struct req *rq)
 {
 	enum { ID = FACTS_COLS, IN_USE };
-	struct oci_digest d;
+	const struct db_result *r;
+	struct oci_digest       d;
+	const int64_t           repository_id = rq->facts.repository_id;
 
 	if (!reg_digest(rq, "digest", &d) || db_is_null(rq->load, 0, ID))
 		return reg_blob_unknown(rq, str_dup(rq->c->mem, req_capture(rq, "digest")));
-	if (db_get_bool(rq->load, 0, IN_USE))
+	const int64_t id = db_get_i64(rq->load, 0, ID);
+	bool          in_use = db_get_bool(rq->load, 0, IN_USE);
+	if (!in_use) {
+		TRY(db_exec(rq->c, STMT_BLOB_DELETE_LOCK, DB_ARGS(db_i64(repository_id), db_i64(id)), &r));
+		if (r->rows == 0)
+			return reg_blob_unknown(rq, str_dup(rq->c->mem, req_capture(rq, "digest")));
+		TRY(db_exec(rq->c, STMT_BLOB_MARK_REMOVED, DB_ARGS(db_i64(repository_id), db_i64(id), db_i64(push_window_ms(rq->c))), &r));
+		in_use = r->rows == 0;
+	}
+	if (in_use)
 		return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The blob is part of a manifest that can be pulled.");
-	TRY(db_exec(rq->c, STMT_BLOB_MARK_REMOVED, DB_ARGS(db_i64(rq->facts.repository_id), db_i64(db_get_i64(rq->load, 0, ID))), NULL));
 	res_header(rq, "Docker-Content-Digest", str_of(d.text));
 	res_empty(rq, 202);
 	return ERR_NONE;
@@ -229,7 +239,7 @@ const struct route REG_BLOB_ROUTES[] = {
 	  .perm = PERM_REPO_READ, .rate = RATE_REGISTRY_READ, .flags = ROUTE_TRANSFER, .mem_bytes = 2 << 20, .load = STMT_BLOB_LOAD,
 	  .bind = reg_bind_digest, .run = reg_blob_get, .doc = "The bytes of a blob, or a range of them." },
 	{ .id = "deleteBlob", .methods = HTTP_DELETE, .path = "/v2/<repo:repository>/blobs/<ref:digest>", .proto = PROTO_V2,
-	  .auth = AUTH_REGISTRY, .perm = PERM_REPO_WRITE_EXISTING, .rate = RATE_REGISTRY_WRITE, .flags = ROUTE_WRITES | ROUTE_PUSH,
+	  .auth = AUTH_REGISTRY, .perm = PERM_REPO_WRITE_EXISTING, .rate = RATE_REGISTRY_WRITE, .flags = ROUTE_WRITES | ROUTE_PUSH, .tx = TX_WRITE,
 	  .load = STMT_BLOB_DELETE_LOAD, .bind = reg_bind_digest, .run = reg_blob_delete, .doc = "Takes a blob out of this repository." },
 	REG_SAY_END
 };

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "conf/conf.h"
 #include "auth/page-token.h"
+#include "auth/scope.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "oci/manifest.h"
@@ -101,16 +102,18 @@ reg_catalog(struct req *rq)
 	const struct conf      *cf = rq->c->conf;
 	const unsigned          caps = facts_caps(cf, &rq->ident, STR0, STR0, ROLE_READ);
 	const int64_t           n = req_query_i64(rq, "n", 1, cf->kade_tags_page_max > PAGE_DEFAULT ? cf->kade_tags_page_max : PAGE_DEFAULT, page_default(cf));
-	const bool              everything = facts_is_superuser(cf, &rq->ident) || (caps & CAPS_SU_READ) != 0;
+	const bool              own = rq->ident.kind != IDENTITY_OAUTH || scope_max_role(rq->ident.scopes) >= ROLE_READ; /* else public ones only */
+	const bool              everything = own && (facts_is_superuser(cf, &rq->ident) || (caps & CAPS_SU_READ) != 0);
+	const int64_t           caller_id = own ? rq->facts.caller_id : 0;
 	const struct db_result *r;
 	struct buf              b = BUF(rq->c->mem);
 	int64_t                 after;
 
 	buf_puts(&b, "{\"repositories\":[");
-	if (rq->facts.caller_id != 0 || cf->feature_public_catalog) {
+	if (caller_id != 0 || cf->feature_public_catalog) {
 		TRY(catalog_start(rq, &after));
 		TRY(db_exec(rq->c, STMT_CATALOG_PAGE,
-		            DB_ARGS(db_i64_or_null(rq->facts.caller_id), db_bool(cf->feature_public_catalog && (caps & CAPS_PUBLIC) != 0), db_i64(after),
+		            DB_ARGS(db_i64_or_null(caller_id), db_bool(cf->feature_public_catalog && (caps & CAPS_PUBLIC) != 0), db_i64(after),
 		                    db_i32((int32_t)n + 1), db_bool(everything)),
 		            &r));
 		for (int i = 0; i < r->rows && i < n; i++) {

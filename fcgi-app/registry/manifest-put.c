@@ -3,6 +3,7 @@
 #include "app.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "conf/conf.h"
 #include "http/response.h"
 #include "model/blob.h"
@@ -19,6 +20,7 @@
 #define TAG_PARAMS 20          /* ?tag= on a push by digest; more: 414 */
 #define CONFIG_BYTES (4 << 20) /* of an image's config that is read for its labels */
 #define TRIES 4                /* when concurrent pushes change the same rows */
+#define SLOW_US 1000000        /* after a body that took longer, the right to write is asked again */
 
 static struct js_limits
 manifest_limits(const struct req *rq)
@@ -219,6 +221,8 @@ reg_manifest_put(struct req *rq)
 	if (e == ERR_TOO_LARGE)
 		return err_say(c, ERR_TOO_LARGE, &OCI_SAY_MANIFEST_TOO_LARGE);
 	TRY(e);
+	if (clock_mono_us() - rq->start_us > SLOW_US)
+		TRY(reg_write_right_again(rq));
 	TRY(oci_manifest_parse(c, p.bytes, type, &limits, &m));
 	p.m = m;
 	if (m->schema == 1 || (!c->conf->feature_general_oci_support && (m->media == OCI_MEDIA_OCI_MANIFEST || m->media == OCI_MEDIA_OCI_INDEX)))

@@ -42,11 +42,11 @@ bind_manifest(struct req *rq, struct db_args *a)
 
 	switch (oci_ref_parse(ref, &d)) {
 	case OCI_REF_TAG:
-		rq->load_stmt = counted ? STMT_MANIFEST_BY_TAG_LOAD : STMT_MANIFEST_HEAD_BY_TAG_LOAD;
+		rq->load_stmt = counted ? STMT_MANIFEST_BY_TAG_LOAD : STMT_MANIFEST_BY_TAG_QUIET;
 		db_args_add(a, db_strn(ref));
 		break;
 	case OCI_REF_DIGEST:
-		rq->load_stmt = counted ? STMT_MANIFEST_BY_DIGEST_LOAD : STMT_MANIFEST_HEAD_BY_DIGEST_LOAD;
+		rq->load_stmt = counted ? STMT_MANIFEST_BY_DIGEST_LOAD : STMT_MANIFEST_BY_DIGEST_QUIET;
 		db_args_add(a, db_strn(ref));
 		db_args_add(a, db_i64(push_window_ms(rq->c)));
 		break;
@@ -102,11 +102,13 @@ negotiate(struct req *rq, struct manifest_row *m)
 	return manifest_unknown(rq);
 }
 
+_Static_assert((int)MANIFEST_BY_TAG_LOAD_EXPIRED == (int)MANIFEST_BY_TAG_QUIET_EXPIRED, "the two reads by tag differ in columns");
+
 static enum err_kind
 reg_manifest_get(struct req *rq)
 {
 	const struct str    ref = req_capture(rq, "reference");
-	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD || rq->load_stmt == STMT_MANIFEST_HEAD_BY_TAG_LOAD;
+	const bool          by_tag = rq->load_stmt == STMT_MANIFEST_BY_TAG_LOAD || rq->load_stmt == STMT_MANIFEST_BY_TAG_QUIET;
 	struct manifest_row m;
 	char                etag[OCI_DIGEST_TEXT + 2];
 
@@ -184,6 +186,12 @@ delete_tag(struct req *rq, struct str tag)
 }
 
 static enum err_kind
+manifest_in_use(struct req *rq)
+{
+	return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The manifest is part of an index that can be pulled.");
+}
+
+static enum err_kind
 delete_manifest(struct req *rq, struct str digest)
 {
 	const int64_t           id = db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_ID);
@@ -194,11 +202,15 @@ delete_manifest(struct req *rq, struct str digest)
 	if (db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_IMMUTABLE_TAGS) > 0 && rq->c->conf->feature_immutable_tags)
 		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, digest));
 	if (db_get_bool(rq->load, 0, MANIFEST_DELETE_LOAD_LIVE_PARENTS))
-		return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The manifest is part of an index that can be pulled.");
+		return manifest_in_use(rq);
+	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_LOCK, DB_ARGS(db_i64(id)), &r));
+	if (r->rows == 0)
+		return manifest_unknown(rq);
 	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_TAGS, DB_ARGS(db_i64(id), db_i64(db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000)), &r));
 	for (int i = 0; i < r->rows; i++)
 		TRY(log_deleted_tag(rq, db_get_strn(r, i, 0), digest));
-	return db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id)), NULL);
+	TRY(db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id), db_i64(push_window_ms(rq->c))), &r));
+	return r->rows > 0 ? ERR_NONE : manifest_in_use(rq);
 }
 
 static enum err_kind

@@ -45,9 +45,31 @@ reg_bind_digest(struct req *rq, struct db_args *a)
 }
 
 enum err_kind
+reg_write_right_again(struct req *rq)
+{
+	const struct db_result *r;
+	struct db_args          a = { 0 };
+
+	facts_args(&a, rq->ns, rq->repo, &rq->ident, facts_caps(rq->c->conf, &rq->ident, rq->ns, rq->repo, ROLE_WRITE));
+	TRY(db_exec(rq->c, STMT_REPO_FACTS, &a, &r));
+	facts_from_row(rq->c, r, 0, &rq->facts);
+	if (rq->facts.repository_id == 0 && !rq->facts.may_create)
+		return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_NAME_UNKNOWN);
+	if (rq->facts.repository_id != 0 && (!rq->facts.may_write || rq->facts.repository_state != REPO_NORMAL || rq->facts.repository_kind != REPO_KIND_IMAGE))
+		return err_set(rq->c, ERR_UNAUTHENTICATED, "the right to write ended while the body came, or somebody else made the repository");
+	return ERR_NONE;
+}
+
+/* Between the permission and the making, somebody else may have made the repository, or it waits to be removed: the right
+ * to create says nothing of it, so the facts are asked again. */
+enum err_kind
 reg_ensure_repository(struct req *rq)
 {
-	return repo_ensure(rq->c, rq->ns, rq->repo, &rq->facts);
+	if (rq->facts.repository_id != 0)
+		return ERR_NONE;
+	TRY(repo_ensure(rq->c, rq->ns, rq->repo, &rq->facts));
+	TRY(reg_write_right_again(rq));
+	return rq->facts.repository_id != 0 ? ERR_NONE : err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_NAME_UNKNOWN);
 }
 
 struct str

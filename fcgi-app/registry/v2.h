@@ -15,8 +15,11 @@ void reg_location(struct req *rq, const char *tail_fmt, ...) __attribute__((form
 bool reg_digest(const struct req *rq, const char *capture, struct oci_digest *out);
 /* Binds the digest capture and the push window: the loads of blobs. */
 enum err_kind reg_bind_digest(struct req *rq, struct db_args *a);
-/* The repository of a write: made now if it is absent (model/repo.h). */
+/* The repository of a write: made now if it is absent (model/repo.h). ERR_UNAUTHENTICATED when somebody else made it meanwhile
+ * and the caller may not write to it; ERR_NOT_FOUND when one of that name waits to be removed. */
 enum err_kind reg_ensure_repository(struct req *rq) MUST_CHECK;
+/* Asks for the facts of a write once more: after a body that came slowly. Same errors. */
+enum err_kind reg_write_right_again(struct req *rq) MUST_CHECK;
 /* Metadata for the audit log of this request, without its closing brace. Given. */
 struct str reg_audit_track(struct req *rq);
 /* True when If-None-Match names this entity tag. */

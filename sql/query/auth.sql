@@ -7,9 +7,12 @@ SELECT a.id, a.uuid, a.name, a.password_hash, a.is_enabled,
   EXISTS (SELECT 1 FROM account_network k WHERE k.account_id = a.id AND k.network = $2)
 FROM account a WHERE a.kind = 1 AND (a.name = lower($1) OR lower(a.email) = lower($1)) ORDER BY (a.name = lower($1)) DESC LIMIT 1;
 
+-- At most 100 networks of an account are kept, the latest: who has many addresses fills no table.
 -- name: user_network_seen
 -- args: account_id int8, network text
 -- cols: none
+WITH old AS (DELETE FROM account_network WHERE account_id = $1 AND network IN
+  (SELECT k.network FROM account_network k WHERE k.account_id = $1 AND k.network <> $2 ORDER BY k.last_ms DESC OFFSET 99))
 INSERT INTO account_network (account_id, network) VALUES ($1, $2)
 ON CONFLICT (account_id, network) DO UPDATE SET last_ms = kade_now_ms() WHERE account_network.last_ms < kade_now_ms() - 86400000;
 

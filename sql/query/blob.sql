@@ -28,10 +28,23 @@ SELECT f.*, b.id, b.in_use FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN L
   FROM blob b JOIN repository_blob rb ON rb.repository_id = f.repository_id AND rb.blob_id = b.id
   WHERE f.may_write AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)) b ON true;
 
--- name: blob_mark_removed
+-- Waits for pushes that are linking the blob now; those that come later wait for us, and then find it removed. The next
+-- statement sees what they committed.
+-- name: blob_delete_lock
 -- args: repository_id int8, blob_id int8
--- cols: none
-UPDATE repository_blob SET is_removed = true WHERE repository_id = $1 AND blob_id = $2;
+-- cols: blob_id int8
+-- rows: at most one
+SELECT blob_id FROM repository_blob WHERE repository_id = $1 AND blob_id = $2 AND NOT is_removed FOR UPDATE;
+
+-- name: blob_mark_removed
+-- args: repository_id int8, blob_id int8, window_ms int8
+-- cols: blob_id int8
+-- rows: at most one
+UPDATE repository_blob SET is_removed = true WHERE repository_id = $1 AND blob_id = $2
+  AND NOT EXISTS (SELECT 1 FROM manifest_blob mb JOIN manifest m ON m.id = mb.manifest_id
+    WHERE mb.repository_id = $1 AND mb.blob_id = $2 AND NOT m.is_removed
+      AND (m.idle_since_ms > kade_now_ms() - $3 OR kade_manifest_held(m.id, $3)))
+RETURNING blob_id;
 
 -- A mount: the blob must be visible in a source that the caller may read. Source facts as for a read of it.
 -- name: blob_mount

@@ -1,24 +1,8 @@
 -- Manifests: reads with their audit row and pull delta, the push, deletion, referrers.
 -- set: manifest  id int8?, digest text?, media_type text?, bytes bytea?
 
--- A look at a tag (HEAD): nothing is counted. `expired`: no live tag, but one of the past.
--- name: manifest_head_by_tag_load
--- args: facts, tag text
--- cols: facts, manifest, expired bool?
--- rows: one
-WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
-m AS MATERIALIZED (
-  SELECT m.id, m.digest, m.media_type, m.bytes
-  FROM f JOIN tag t ON t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
-    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
-  JOIN manifest m ON m.id = t.manifest_id
-  WHERE f.may_read AND f.repository_kind = 1)
-SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
-  CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
-FROM f LEFT JOIN m ON true;
-
--- A pull by tag: the same, and its audit row. $8 audit kind, $9 metadata without its closing brace, $10 address,
--- $11 synchronous_commit of this statement.
+-- A pull by tag, and its audit row. $8 audit kind, $9 metadata without its closing brace, $10 address, $11
+-- synchronous_commit of this statement. `expired`: no live tag, but one of the past.
 -- name: manifest_by_tag_load
 -- args: facts, tag text, audit_kind int2, metadata text, ip text?, sync text
 -- cols: facts, manifest, expired bool?
@@ -38,22 +22,8 @@ SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
   CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
 FROM f LEFT JOIN m ON true;
 
--- A look at a digest. Visible: held by a live tag, by a visible parent or subject, or pushed by digest less than $8 ms ago.
--- name: manifest_head_by_digest_load
--- args: facts, digest text, window_ms int8
--- cols: facts, manifest
--- rows: one
-WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
-m AS MATERIALIZED (
-  SELECT m.id, m.digest, m.media_type, m.bytes
-  FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
-  WHERE f.may_read AND f.repository_kind = 1 AND CASE
-    WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
-    WHEN m.idle_since_ms > kade_now_ms() - $8 THEN true
-    ELSE kade_manifest_held(m.id, $8) END)
-SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
-
--- A pull by digest: the same, and its audit row ($9 … $12 as $8 … $11 above).
+-- A pull by digest, and its audit row ($9 … $12 as $8 … $11 above). Visible: held by a live tag, by a visible parent or subject,
+-- or pushed by digest less than $8 ms ago.
 -- name: manifest_by_digest_load
 -- args: facts, digest text, window_ms int8, audit_kind int2, metadata text, ip text?, sync text
 -- cols: facts, manifest
@@ -71,6 +41,31 @@ log AS (
   SELECT $9, namespace_id, caller_id, repository_id, $11, $10 || ',"mediaType":' || to_json(media_type) || '}', id, NULL
   FROM m WHERE set_config('synchronous_commit', $12, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
+
+-- The two reads without anything to count: HEAD, and all reads of a read-only registry, whose database may be a standby. Same
+-- leading columns. Names of columns and conditions are those of the statements above.
+-- name: manifest_by_tag_quiet
+-- args: facts, tag text
+-- cols: facts, manifest, expired bool?
+-- rows: one
+SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
+  CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
+FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
+  SELECT m.id, m.digest, m.media_type, m.bytes FROM tag t JOIN manifest m ON m.id = t.manifest_id
+  WHERE f.may_read AND f.repository_kind = 1 AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
+    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) m ON true;
+
+-- name: manifest_by_digest_quiet
+-- args: facts, digest text, window_ms int8
+-- cols: facts, manifest
+-- rows: one
+SELECT f.*, m.id, m.digest, m.media_type, m.bytes
+FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
+  SELECT m.id, m.digest, m.media_type, m.bytes FROM manifest m
+  WHERE f.may_read AND f.repository_kind = 1 AND m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed AND CASE
+    WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
+    WHEN m.idle_since_ms > kade_now_ms() - $8 THEN true
+    ELSE kade_manifest_held(m.id, $8) END) m ON true;
 
 -- Another manifest of the same repository by digest, for a client that cannot read an index (its amd64 child).
 -- name: manifest_child_bytes
@@ -198,12 +193,26 @@ UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2
 WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT is_immutable
 RETURNING name;
 
--- name: manifest_mark_removed
+-- Waits for pushes that tag the manifest or put it into an index now; those that come later wait for us. The next statements
+-- see what they committed.
+-- name: manifest_delete_lock
 -- args: manifest_id int8
--- cols: none
+-- cols: id int8
+-- rows: at most one
+SELECT id FROM manifest WHERE id = $1 AND NOT is_removed FOR UPDATE;
+
+-- No row: a live tag or index holds it by now.
+-- name: manifest_mark_removed
+-- args: manifest_id int8, window_ms int8
+-- cols: id int8
+-- rows: at most one
 UPDATE manifest SET is_removed = true, idle_since_ms = COALESCE(idle_since_ms, CASE WHEN NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = manifest.id)
   AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id) THEN kade_now_ms() END)
-WHERE id = $1;
+WHERE id = $1 AND NOT is_removed
+  AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = $1 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()))
+  AND NOT EXISTS (SELECT 1 FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed
+    WHERE c.child_id = $1 AND kade_manifest_held(c.manifest_id, $2))
+RETURNING id;
 
 -- Referrers of a digest: the manifests of this repository that name it as their subject and are visible.
 -- name: referrers_load

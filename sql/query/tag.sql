@@ -1,4 +1,11 @@
 -- Tags.
+-- Pushes to one name take turns, so that each of the next two statements sees what the push before it committed.
+-- name: tag_lock
+-- args: repository_id int8, name text
+-- cols: done bool
+-- rows: one
+SELECT pg_advisory_xact_lock(hashtextextended($2, $1)) IS NULL;
+
 -- Ends the live row of a name: one that points elsewhere, or one whose time has passed (it ends at that time).
 -- name: tag_end
 -- args: repository_id int8, name text, manifest_digest text, window_ms int8

@@ -72,10 +72,10 @@ def stack(make_stack):
 @pytest.fixture(autouse=True)
 def clean_logs(request):
     """After each test: the logs of the stack it used hold no secret and no unexpected error."""
+    used = [request.getfixturevalue(n) for n in ("stack", "any_stack", "alone") if n in request.fixturenames]
     yield
-    for name in ("stack", "any_stack", "alone"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name).check_logs(new=True)
+    for s in used:
+        s.check_logs(new=True)
 
 
 @pytest.fixture(scope="session", params=WEB_SERVERS)

@@ -19,7 +19,7 @@ struct db_wire { /* arguments in libpq's form */
 	const int         *lengths;
 	const int         *formats;
 };
-#define DB_ITEMS_MAX 64
+#define DB_ITEMS_MAX 128 /* a push by digest with 20 tags queues 90 */
 struct db_conn {
 	struct db_pool *pool;
 	PGconn         *pg;         /* NULL = not connected */

@@ -11,7 +11,7 @@
 #define CLIENT_GRACE_MS 5000  /* beyond the server's statement_timeout: then the connection counts as lost */
 #define CLIENT_LIMIT_MS 65000
 
-
+static const char TEXT_COMMIT[] = "COMMIT";
 
 /* Waits until the socket may go on; false on time-out or error. */
 static bool
@@ -150,6 +150,9 @@ read_items(struct ctx *c, struct db_conn *k, const bool *prepares, int64_t deadl
 			const enum err_kind x = read_command(c, k, name, deadline_us, &r);
 			e = e != ERR_NONE ? e : x;
 		}
+		/* COMMIT of a transaction in which something failed succeeds, and says that it rolled back. */
+		if (e == ERR_NONE && it->text == TEXT_COMMIT && r != NULL && strcmp(PQcmdStatus(r), TEXT_COMMIT) != 0)
+			e = err_set(c, ERR_BUG, "commit of a transaction that had failed");
 		if (r != NULL && it->out != NULL)
 			fill(it->out, r);
 		else
@@ -355,7 +358,7 @@ db_commit(struct ctx *c)
 		end_tx(c);
 		return ERR_NONE;
 	}
-	e = k->failed ? err_set(c, ERR_DB, "the connection was lost") : add_item(c, k, &(struct db_item){ .text = "COMMIT" });
+	e = k->failed ? err_set(c, ERR_DB, "the connection was lost") : add_item(c, k, &(struct db_item){ .text = TEXT_COMMIT });
 	if (e == ERR_NONE)
 		e = run_items(c, k);
 	if (e != ERR_NONE) {

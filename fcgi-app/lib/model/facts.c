@@ -69,9 +69,8 @@ named_role(struct str ns, struct str repo, const struct identity *id)
 	return best;
 }
 
-/* A restricted user creates nothing in the own namespace; neither do that user's robots. */
-static bool
-is_restricted_in(const struct conf *cf, const struct identity *id, struct str ns)
+bool
+facts_is_restricted(const struct conf *cf, const struct identity *id, struct str ns)
 {
 	struct str owner, tail;
 
@@ -104,7 +103,7 @@ facts_caps(const struct conf *cf, const struct identity *id, struct str ns, stru
 		if (role >= ROLE_WRITE && !reader && cf->feature_superusers_full_access && facts_is_superuser(cf, id))
 			caps |= CAPS_SU_ALL;
 	}
-	if (known && id->kind != IDENTITY_ACCESS_TOKEN && role >= need && !is_restricted_in(cf, id, ns) &&
+	if (known && id->kind != IDENTITY_ACCESS_TOKEN && role >= need && !facts_is_restricted(cf, id, ns) &&
 	    (id->has_grants || scope_max_org_role(id->scopes) >= ORG_ROLE_CREATOR))
 		caps |= CAPS_CREATE;
 	return caps;

@@ -53,6 +53,17 @@ find_part(const struct manifest_parts *parts, struct str kind, struct str what)
 	return -1;
 }
 
+/* How many rows of a kind there are. */
+static int64_t
+count_parts(const struct manifest_parts *parts, struct str kind)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < parts->r->rows; i++)
+		n += str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_KIND), kind);
+	return n;
+}
+
 static enum err_kind
 check_children(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts)
 {
@@ -138,6 +149,7 @@ queue_tag(struct ctx *c, const struct manifest_push *p, struct str tag, int64_t 
 	const int64_t    expires = immutable && !c->conf->feature_immutable_tags_can_expire ? 0 : p->acting.expires_after_ms;
 	struct buf       meta = BUF(c->mem);
 
+	TRY(db_queue(c, STMT_TAG_LOCK, DB_ARGS(db_i64(p->repository_id), db_strn(tag)), NULL));
 	TRY(db_queue(c, STMT_TAG_END, DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64(window_ms)), NULL));
 	TRY(db_queue(c, STMT_TAG_PUT,
 	             DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64_or_null(expires), db_bool(immutable)), NULL));
@@ -163,7 +175,7 @@ again_if_raced(struct ctx *c, enum err_kind e)
 enum err_kind
 manifest_store(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts)
 {
-	const struct db_result *put, *linked = NULL;
+	const struct db_result *put, *linked = NULL, *held = NULL;
 	const struct str        digest = oci_digest_str(&p->digest);
 	const int               window = find_part(parts, STR("window"), STR(""));
 	const int64_t           window_ms = window < 0 ? 0 : db_get_i64(parts->r, window, MANIFEST_PUSH_PARTS_SIZE_BYTES);
@@ -175,7 +187,7 @@ manifest_store(struct ctx *c, const struct manifest_push *p, const struct manife
 		             DB_ARGS(db_i64(p->namespace_id), db_i64(p->repository_id), digests_of(c, &p->m->blobs)), NULL));
 	}
 	if (p->m->children.n > 0)
-		TRY(db_queue(c, STMT_MANIFEST_PUT_CHILDREN, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->children)), NULL));
+		TRY(db_queue(c, STMT_MANIFEST_PUT_CHILDREN, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->children)), &held));
 	TRY(db_queue(c, STMT_MANIFEST_HOLD_REFERRERS, DB_ARGS(db_i64(p->repository_id), db_strn(digest)), NULL));
 	TRY(queue_labels(c, p));
 	for (size_t i = 0; i < p->n_tags; i++)
@@ -183,5 +195,7 @@ manifest_store(struct ctx *c, const struct manifest_push *p, const struct manife
 	TRY(again_if_raced(c, db_flush(c)));
 	if (linked != NULL && db_get_i64(linked, 0, MANIFEST_PUT_BLOBS_LINKED) != (int64_t)p->m->blobs.n)
 		return err_set(c, ERR_BUSY, "a blob was removed while the manifest was pushed");
+	if (held != NULL && db_get_i64(held, 0, MANIFEST_PUT_CHILDREN_LINKED) < count_parts(parts, STR("child")))
+		return err_set(c, ERR_BUSY, "a child was removed while the index was pushed");
 	return ERR_NONE;
 }
