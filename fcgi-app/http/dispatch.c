@@ -11,9 +11,12 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/ctx.h"
+#include "base/js.h"
 #include "conf/conf.h"
 #include "db/db.h"
 #include "app.h"
+#include "http/decide.h"
+#include "http/field.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "model/audit.h"
@@ -32,10 +35,32 @@ check_state(struct req *rq)
 
 	if (cf->account_recovery_mode && v2 && rt->perm != PERM_TOKEN)
 		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_RECOVERY_MODE);
-	if (cf->is_readonly && (rt->flags & ROUTE_WRITES) != 0)
+	if (cf->is_readonly && ((rt->flags & ROUTE_WRITES) != 0 || (rt->proto == PROTO_API && (rq->method & (HTTP_GET | HTTP_HEAD)) == 0)) &&
+	    (rt->flags & ROUTE_READONLY_OK) == 0)
 		return v2 ? err_say(rq->c, ERR_READ_ONLY, &OCI_SAY_READ_ONLY) : err_set(rq->c, ERR_READ_ONLY, "the registry is read-only");
 	if (cf->disable_pushes && (rt->flags & ROUTE_PUSH) != 0)
 		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_PUSHES_DISABLED);
+	return ERR_NONE;
+}
+
+/* Bearer token, else session. A bearer that is not good leaves the call anonymous, and the cookie is not tried. */
+static enum err_kind
+identify_api(struct req *rq, struct str header)
+{
+	enum err_kind e;
+
+	if (header.n > 7 && str_eq_nocase(str_sub(header, 0, 7), STR("bearer "))) {
+		e = login_oauth(rq->c, rq->app->login, str_trim(str_sub(header, 7, header.n)), &rq->ident);
+		if (e != ERR_UNAUTHENTICATED)
+			return e;
+		err_clear(rq->c);
+		rq->ident = (struct identity){ .kind = IDENTITY_ANONYMOUS };
+		return ERR_NONE;
+	}
+	session_load(rq);
+	if (rq->session.user_uuid != NULL)
+		rq->ident = (struct identity){ .kind = IDENTITY_USER, .name = rq->session.user_name, .account_uuid = rq->session.user_uuid,
+			                       .scopes = SCOPE_DIRECT };
 	return ERR_NONE;
 }
 
@@ -51,9 +76,7 @@ identify(struct req *rq)
 	case AUTH_BASIC:
 		return login_registry(rq->c, rq->app->login, header, rq->remote_addr, rq->route->auth == AUTH_BASIC, &rq->ident);
 	case AUTH_API:
-		if (header.n > 7 && str_eq_nocase(str_sub(header, 0, 7), STR("bearer ")))
-			return login_oauth(rq->c, rq->app->login, str_trim(str_sub(header, 7, header.n)), &rq->ident);
-		return ERR_NONE;
+		return identify_api(rq, header);
 	}
 	return ERR_NONE;
 }
@@ -107,129 +130,67 @@ check_rate(struct req *rq)
 	return err_retry_after(rq->c, (int)((wait_us + 999999) / 1000000));
 }
 
-static enum role
-needed_role(enum perm p)
-{
-	return p == PERM_REPO_WRITE || p == PERM_REPO_WRITE_EXISTING ? ROLE_WRITE : p == PERM_REPO_ADMIN ? ROLE_ADMIN : ROLE_READ;
-}
-
-static bool
-is_repo_route(const struct route *rt)
-{
-	return rt->perm >= PERM_REPO_READ && rt->perm <= PERM_REPO_ADMIN;
-}
-
-/* The row's statement, with the facts as its leading columns. */
+/* The caller's own facts lead, then the row's columns. */
 static enum err_kind
-load(struct req *rq)
+load_caller(struct req *rq)
 {
-	struct ctx         *c = rq->c;
-	const struct route *rt = rq->route;
-	struct db_args      a = { 0 };
-	enum err_kind       e;
+	const struct identity *id = &rq->ident;
+	struct db_args         a = { 0 };
 
-	if (rt->perm == PERM_NONE && rq->ident.kind == IDENTITY_ANONYMOUS && rt->load == STMT_NONE)
+	rq->load_stmt = rq->route->load != STMT_NONE ? rq->route->load : STMT_CALLER_FACTS;
+	if (rq->load_stmt == STMT_CALLER_FACTS && id->account_uuid == NULL && id->token_uuid == NULL && id->key_id == NULL) {
+		rq->facts.caller_alive = true;
 		return ERR_NONE;
-	if (!is_repo_route(rt)) {
-		if (rt->auth == AUTH_NONE || (rq->ident.account_uuid == NULL && rq->ident.token_uuid == NULL && rq->ident.key_id == NULL))
-			return ERR_NONE;
-		TRY(db_exec(c, STMT_CALLER_FACTS, DB_ARGS(db_str(rq->ident.account_uuid), db_str(rq->ident.token_uuid), db_str(rq->ident.key_id)), &rq->load));
-		rq->facts.caller_id = db_get_i64(rq->load, 0, 0);
-		rq->facts.caller_name = db_get_str(rq->load, 0, 1);
-		rq->facts.caller_alive = db_get_bool(rq->load, 0, 2);
-		rq->facts.token_id = db_get_i64(rq->load, 0, 3);
-		return rq->facts.caller_alive ? ERR_NONE : err_set(c, ERR_UNAUTHENTICATED, "account, token or key is not alive");
 	}
-	for (;;) {
-		a.n = 0;
-		rq->load_stmt = rt->load != STMT_NONE ? rt->load : STMT_REPO_FACTS;
-		facts_args(&a, rq->ns, rq->repo, &rq->ident, facts_caps(c->conf, &rq->ident, rq->ns, rq->repo, needed_role(rt->perm)));
-		if (rt->bind != NULL)
-			TRY(rt->bind(rq, &a));
-		e = db_exec(c, rq->load_stmt, &a, &rq->load);
-		if (e == ERR_NONE)
-			break;
-		if (!audit_was_overflow(c))
-			return e;
-	}
-	facts_from_row(c, rq->load, 0, &rq->facts);
+	db_args_add(&a, db_str(id->account_uuid));
+	db_args_add(&a, db_str(id->token_uuid));
+	db_args_add(&a, db_str(id->key_id));
+	if (rq->route->bind != NULL)
+		TRY(rq->route->bind(rq, &a));
+	TRY(db_exec(rq->c, rq->load_stmt, &a, &rq->load));
+	rq->facts.caller_id = db_get_i64(rq->load, 0, 0);
+	rq->facts.caller_name = db_get_str(rq->load, 0, 1);
+	rq->facts.caller_alive = db_get_bool(rq->load, 0, 2);
+	rq->facts.token_id = db_get_i64(rq->load, 0, 3);
 	return ERR_NONE;
 }
 
-/* A superuser's powers were asked for by name: the account must still have that name. */
-static bool
-name_still_fits(const struct req *rq)
-{
-	return rq->ident.name == NULL || rq->facts.caller_name == NULL || strcmp(rq->ident.name, rq->facts.caller_name) == 0;
-}
-
-static bool
-may_make_namespace(const struct req *rq)
-{
-	return rq->c->conf->create_namespace_on_push && rq->facts.namespace_id == 0 && rq->facts.caller_id != 0 && rq->ident.kind != IDENTITY_ROBOT &&
-	       (facts_caps(rq->c->conf, &rq->ident, rq->ns, rq->repo, ROLE_WRITE) & CAPS_CREATE) != 0;
-}
-
+/* The facts of repository or namespace lead. */
 static enum err_kind
-unauthorized(struct req *rq)
+load_facts(struct req *rq)
 {
-	return rq->route->proto == PROTO_API && rq->ident.kind != IDENTITY_ANONYMOUS ? err_set(rq->c, ERR_DENIED, "no right")
-	                                                                          : err_set(rq->c, ERR_UNAUTHENTICATED, "no right");
+	struct db_args a = { 0 };
+	enum err_kind  e;
+
+	do {
+		a.n = 0;
+		rq->load_stmt = rq->route->load != STMT_NONE ? rq->route->load : STMT_REPO_FACTS;
+		facts_args(&a, rq->ns, rq->repo, &rq->ident, decide_caps(rq));
+		if (rq->route->bind != NULL)
+			TRY(rq->route->bind(rq, &a));
+		e = db_exec(rq->c, rq->load_stmt, &a, &rq->load);
+	} while (e != ERR_NONE && audit_was_overflow(rq->c));
+	TRY(e);
+	facts_from_row(rq->c, rq->load, 0, &rq->facts);
+	return ERR_NONE;
 }
 
+/* The row's statement. An API credential whose account is gone counts as none: the same again, as anonymous. */
 static enum err_kind
-decide_repo(struct req *rq)
+load(struct req *rq)
 {
-	const struct facts *f = &rq->facts;
-	const enum perm     p = rq->route->perm;
-	bool                ok;
+	const struct route *rt = rq->route;
 
-	if (!f->caller_alive || !name_still_fits(rq))
-		return err_set(rq->c, ERR_UNAUTHENTICATED, "account, token or key is not alive");
-	if (f->namespace_id != 0 && !f->namespace_enabled && (f->role != ROLE_NONE || f->is_public))
-		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_NAMESPACE_DISABLED);
-	if (f->repository_id == 0) {
-		if ((f->may_create || may_make_namespace(rq)) && (p == PERM_REPO_WRITE || p == PERM_REPO_READ_OR_CREATE))
-			return ERR_NONE;
-		/* Who could make it learns that it is not there; everybody else what they learn of a repository that they may
-		 * not read. */
-		return f->may_create || may_make_namespace(rq) ? err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_NAME_UNKNOWN) : unauthorized(rq);
-	}
-	if (f->repository_kind != REPO_KIND_IMAGE && rq->route->proto == PROTO_V2 && f->may_read)
-		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_APP_REPOSITORY);
-	switch (needed_role(p)) {
-	case ROLE_ADMIN:
-		ok = f->may_admin;
-		break;
-	case ROLE_WRITE:
-		ok = f->may_write && f->repository_state == REPO_NORMAL;
-		if (ok && rq->route->proto == PROTO_V2 && facts_is_restricted(rq->c->conf, &rq->ident, rq->ns)) {
-			unauthorized(rq);
-			return err_detail(rq->c, "\"Disallowed for restricted users.\"");
-		}
-		break;
-	default:
-		ok = f->may_read;
-	}
-	return ok ? ERR_NONE : unauthorized(rq);
-}
-
-static enum err_kind
-decide(struct req *rq)
-{
-	const bool known = rq->ident.kind != IDENTITY_ANONYMOUS;
-
-	switch (rq->route->perm) {
-	case PERM_NONE:
+	if (rt->auth == AUTH_NONE && rt->load == STMT_NONE && !decide_has_facts(rt)) {
+		rq->facts.caller_alive = true;
 		return ERR_NONE;
-	case PERM_CALLER:
-		return known ? ERR_NONE : unauthorized(rq);
-	case PERM_TOKEN:
-		return known || rq->ident.key_id != NULL ? ERR_NONE : unauthorized(rq);
-	case PERM_SUPERUSER:
-		return known && facts_is_superuser(rq->c->conf, &rq->ident) && name_still_fits(rq) ? ERR_NONE : unauthorized(rq);
-	default:
-		return decide_repo(rq);
+	}
+	for (;;) {
+		memset(&rq->facts, 0, sizeof rq->facts);
+		TRY(decide_has_facts(rt) ? load_facts(rq) : load_caller(rq));
+		if (rt->auth != AUTH_API || rq->ident.kind == IDENTITY_ANONYMOUS || decide_is_alive(rq))
+			return ERR_NONE;
+		rq->ident = (struct identity){ .kind = IDENTITY_ANONYMOUS };
 	}
 }
 
@@ -269,16 +230,60 @@ run_in_tx(struct req *rq)
 	return e;
 }
 
-/* The namespace and name of a repository route. */
+/* The namespace and name that the row's facts are about. */
 static enum err_kind
-split_repository(struct req *rq)
+split_target(struct req *rq)
 {
 	const struct oci_name_rules rules = { str_of(rq->c->conf->library_namespace), rq->c->conf->feature_library_support };
-	const struct str            path = req_capture(rq, "repository");
+	struct str                  path = req_capture(rq, "repository");
 
-	if (path.p == NULL || !is_repo_route(rq->route))
+	if (decide_is_repo(rq->route) && path.p != NULL)
+		return oci_name_split(rq->c, path, &rules, &rq->ns, &rq->repo);
+	rq->ns = req_capture(rq, "orgname");
+	if (rq->ns.p == NULL)
+		rq->ns = req_capture(rq, "namespace");
+	return ERR_NONE;
+}
+
+/* What an API call must show besides its rights. */
+static enum err_kind
+check_api(struct req *rq)
+{
+	static const struct say SAY_ANONYMOUS = { 401, "error", "Anonymous access is not allowed" };
+	const struct route     *rt = rq->route;
+	const bool              by_cookie = rq->ident.kind != IDENTITY_OAUTH;
+
+	if (rt->proto != PROTO_API)
 		return ERR_NONE;
-	return oci_name_split(rq->c, path, &rules, &rq->ns, &rq->repo);
+	if (by_cookie && (rq->method & (HTTP_GET | HTTP_HEAD)) == 0 && (rt->flags & ROUTE_NO_CSRF) == 0)
+		TRY(session_check_csrf(rq));
+	if (rq->ident.kind == IDENTITY_ANONYMOUS && !rq->c->conf->feature_anonymous_access && (rt->flags & ROUTE_ANONYMOUS_OK) == 0)
+		return err_say(rq->c, ERR_UNAUTHENTICATED, &SAY_ANONYMOUS);
+	return ERR_NONE;
+}
+
+/* A browser shows its API reads by a header that no page of another site can send. */
+static enum err_kind
+check_browser(struct req *rq)
+{
+	static const struct say  SAY_XHR = { 400, "error", "API calls must be invoked with an X-Requested-With header if called from a browser" };
+	static const char *const FAMILY[] = { "Mozilla/", "Opera/" };
+
+	if (rq->route->proto != PROTO_API || rq->method != HTTP_GET || !rq->c->conf->browser_api_calls_xhr_only ||
+	    str_eq_nocase(req_header(rq, "x-requested-with"), STR("XMLHttpRequest")))
+		return ERR_NONE;
+	for (size_t i = 0; i < sizeof FAMILY / sizeof *FAMILY; i++)
+		if (str_starts(rq->user_agent, str_of(FAMILY[i])))
+			return err_say(rq->c, ERR_BAD_INPUT, &SAY_XHR);
+	return ERR_NONE;
+}
+
+static enum err_kind
+check_fresh(struct req *rq)
+{
+	if ((rq->route->flags & ROUTE_FRESH) == 0 || rq->ident.kind == IDENTITY_OAUTH || session_is_fresh(rq))
+		return ERR_NONE;
+	return err_set(rq->c, ERR_FRESH_LOGIN, "the login is too old");
 }
 
 static enum err_kind
@@ -286,10 +291,11 @@ serve(struct req *rq)
 {
 	enum err_kind e;
 
-	TRY(split_repository(rq));
-	TRY(check_state(rq));
+	TRY(split_target(rq));
+	TRY(check_browser(rq));
 	if (rq->route->rate == RATE_AUTH)
 		TRY(check_rate(rq)); /* before any secret is looked at: by address */
+	TRY(check_state(rq));
 	e = identify(rq);
 	if (rq->route->rate != RATE_AUTH && (e == ERR_NONE || e == ERR_UNAUTHENTICATED)) {
 		const struct err kept = rq->c->err;
@@ -298,14 +304,19 @@ serve(struct req *rq)
 	}
 	TRY(e);
 	TRY(load(rq));
+	TRY(check_api(rq));
 	TRY(decide(rq));
 	TRY(check_scope(rq));
+	TRY(check_fresh(rq));
 	if (rq->authorizer) {
 		if ((rq->route->flags & ROUTE_UPLOAD_ID) != 0 && db_is_null(rq->load, 0, FACTS_COLS))
 			return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_BLOB_UPLOAD_UNKNOWN);
 		res_empty(rq, 200);
 		return ERR_NONE;
 	}
+	TRY(param_check(rq, rq->route->query));
+	if (rq->route->body != NULL)
+		TRY(field_read_body(rq, rq->route->body, rq->route->body_bytes != 0 ? rq->route->body_bytes : JS_API.bytes));
 	return rq->route->tx == TX_WRITE ? run_in_tx(rq) : rq->route->run(rq);
 }
 
@@ -315,4 +326,6 @@ dispatch(struct req *rq)
 	rq->c->audit_overflow = false;
 	if (serve(rq) != ERR_NONE && !rq->res.sent)
 		res_problem(rq);
+	if (!rq->res.sent)
+		session_save(rq);
 }

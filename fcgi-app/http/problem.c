@@ -91,9 +91,31 @@ put_extra_members(struct buf *b, struct str object)
 	}
 }
 
+/* Quay's plain aborts and the data layer's refusals have one member only: a say with one of these names as its code. */
+static bool
+is_short_form(const char *code)
+{
+	return strcmp(code, "message") == 0 || strcmp(code, "error") == 0 || strcmp(code, "detail") == 0;
+}
+
 static void
 body_api(struct req *rq, struct buf *b, const struct problem *p)
 {
+	if (strcmp(p->code, "message-of") == 0) { /* {"message": {"limit": "…"}}: what is wrong with each parameter */
+		buf_puts(b, "{\"message\":");
+		buf_put(b, p->detail);
+		buf_puts(b, "}\n");
+		return;
+	}
+	if (is_short_form(p->code)) {
+		buf_putc(b, '{');
+		put_member(b, p->code, p->message);
+		put_extra_members(b, p->detail);
+		if (p->is_read_only)
+			buf_puts(b, ",\"is_readonly\":true");
+		buf_puts(b, "}\n");
+		return;
+	}
 	buf_putc(b, '{');
 	put_member(b, "detail", p->message);
 	put_member(b, "error_message", p->message);

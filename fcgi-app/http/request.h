@@ -1,6 +1,7 @@
 /* One request from accept to last byte. Handlers see only this and the response functions (http/response.h). */
 #ifndef KADE_HTTP_REQUEST_H
 #define KADE_HTTP_REQUEST_H
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include "base/ctx.h"
 #include "base/str.h"
 #include "http/route.h"
+#include "http/session.h"
 #include "model/facts.h"
 
 struct app;       /* app.h: what the process holds; for registry, api, site */
@@ -64,6 +66,8 @@ struct req {
 	struct identity ident;
 	struct str ns, repo; /* of a repository route: split from its capture; library namespace applied */
 	struct facts facts;
+	struct session session; /* of /api and the site: loaded when the row takes cookies */
+	const json_t *body; /* the JSON body of a row that declares one */
 	enum stmt load_stmt; /* what was loaded: the row's .load, or what its bind chose instead */
 	const struct db_result
 	    *load; /* result of the row's .load; the handler's columns start at FACTS_COLS */

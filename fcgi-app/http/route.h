@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "db/db.h"
 
+struct field; /* http/field.h */
+struct param;
 struct req;
 
 enum http_method {
@@ -39,7 +41,16 @@ enum perm {
 	PERM_REPO_WRITE, /* or may create it when it is absent: the handler makes it */
 	PERM_REPO_WRITE_EXISTING,
 	PERM_REPO_ADMIN,
-	PERM_SUPERUSER
+	/* of the namespace in the capture `orgname` (or `namespace`): its facts are loaded as those of a repository are */
+	PERM_NS_ANY,     /* anybody: the handler looks at the facts */
+	PERM_NS_MEMBER,  /* in any team */
+	PERM_NS_CREATE,  /* may create repositories */
+	PERM_NS_ADMIN,
+	/* of the caller's own account: a user, not a robot; a token needs the scope user:read or user:admin */
+	PERM_USER_READ,
+	PERM_USER_ADMIN,
+	PERM_SUPERUSER,
+	PERM_SUPERUSER_READ /* or global read-only superuser */
 };
 enum rate_class { RATE_NONE, RATE_REGISTRY_READ, RATE_REGISTRY_WRITE, RATE_AUTH, RATE_API_READ, RATE_API_WRITE, RATE_CLASSES };
 enum tx { TX_NONE, TX_WRITE }; /* TX_WRITE: the dispatcher commits when the handler returns ERR_NONE, retries 40001 and 40P01 */
@@ -48,7 +59,14 @@ enum route_flags {
 	ROUTE_PUSH = 2,      /* refused under DISABLE_PUSHES */
 	ROUTE_BODY = 4,      /* the handler reads the body itself, after the permission */
 	ROUTE_TRANSFER = 8,  /* may take long: belongs to the transfer pool, no request deadline */
-	ROUTE_UPLOAD_ID = 16 /* the Authorizer also checks the upload's id */
+	ROUTE_UPLOAD_ID = 16,     /* the Authorizer also checks the upload's id */
+	ROUTE_SU_FULL = 32,       /* API: a superuser with full access passes the permission */
+	ROUTE_SU_READ = 64,       /* API: so does a global read-only superuser */
+	ROUTE_FRESH = 128,        /* asks for a fresh login */
+	ROUTE_NO_CSRF = 256,
+	ROUTE_STATE_NORMAL = 512, /* API: 503 on a repository that is read-only or a mirror */
+	ROUTE_ANONYMOUS_OK = 1024, /* served without identity though FEATURE_ANONYMOUS_ACCESS is off */
+	ROUTE_READONLY_OK = 2048  /* writes that a read-only registry allows: sign-in */
 };
 
 struct route {
@@ -70,6 +88,8 @@ struct route {
 	size_t           feature;     /* CONF_FLAG(feature_x): off = the path does not exist; 0 = always on */
 	size_t           mem_bytes;   /* arena limit; 0 = 512 KiB */
 	size_t           body_bytes;  /* largest body that req_body_all() takes; 0 = 1 MiB */
+	const struct field *body;        /* JSON body of this shape: rq->body; NULL = none is read */
+	const struct param *query;       /* documented query parameters; integers are checked */
 	const char      *doc;
 };
 /* offsetof a bool of struct conf, plus one. */
