@@ -5,12 +5,21 @@
 #include "base/js.h"
 #include "conf/conf.h"
 #include "db/db.h"
+#include "http/field.h"
 #include "http/response.h"
 #include "api/routes.h"
 #include "model/account.h"
 
 #define TOKEN_LIFE_MS 9000000 /* as Quay's: 2.5 hours */
 #define ALL_SCOPES "org:admin repo:admin repo:create repo:read repo:write super:user user:admin user:read"
+
+static const struct field INITIALIZE[] = {
+	F_STR("username", F_REQUIRED, .doc = "The user's name."),
+	F_STR("password", F_REQUIRED, .doc = "The user's password."),
+	F_STR("email", F_NULL, .doc = "The user's e-mail address."),
+	F_BOOL("access_token", .doc = "Make an OAuth token with all scopes, too."),
+	F_END
+};
 
 static enum err_kind
 say_message(struct req *rq, const char *message)
@@ -36,9 +45,10 @@ api_initialize(struct req *rq)
 {
 	struct ctx             *c = rq->c;
 	const struct db_result *r;
-	struct str              body, encrypted;
+	struct str              encrypted;
 	struct user_new         u;
-	json_t                 *in, *out;
+	const json_t           *in = rq->body;
+	json_t                 *out;
 	int64_t                 id;
 	const char             *uuid;
 
@@ -47,11 +57,7 @@ api_initialize(struct req *rq)
 	TRY(db_exec(c, STMT_USER_COUNT, DB_NO_ARGS, &r));
 	if (db_get_i64(r, 0, 0) > 0)
 		return say_message(rq, "Cannot initialize user in a non-empty database");
-	TRY(req_body_all(rq, JS_API.bytes, &body));
-	TRY(js_parse(c, body, &JS_API, &in));
 	u = (struct user_new){ .name = js_str(in, "username"), .email = js_str(in, "email"), .password = js_str(in, "password") };
-	if (u.name.p == NULL || u.password.p == NULL)
-		return say_message(rq, "Failed to initialize user: username and password are required");
 	TRY(db_begin(c, DB_TX_DEFAULT));
 	if (account_make_user(c, &u, &id, &uuid) != ERR_NONE) {
 		const char *why = c->err.message != NULL ? c->err.message : c->err.say != NULL ? c->err.say->message : "try again";
@@ -74,7 +80,7 @@ api_initialize(struct req *rq)
 
 const struct route API_INITIALIZE_ROUTES[] = {
 	{ .id = "initializeUser", .methods = HTTP_POST, .path = "/api/v1/user/initialize", .proto = PROTO_API, .auth = AUTH_NONE, .perm = PERM_NONE,
-	  .rate = RATE_AUTH, .flags = ROUTE_WRITES | ROUTE_BODY, .feature = CONF_FLAG(feature_user_initialize), .mem_bytes = 4 << 20,
+	  .rate = RATE_AUTH, .flags = ROUTE_WRITES | ROUTE_NO_CSRF | ROUTE_ANONYMOUS_OK, .body = INITIALIZE, .feature = CONF_FLAG(feature_user_initialize), .mem_bytes = 4 << 20,
 	  .run = api_initialize, .doc = "Makes the first user of an empty registry." },
 	{ .id = NULL }
 };
