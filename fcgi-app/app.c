@@ -202,7 +202,9 @@ app_routes(void)
 {
 	static const struct route *const TABLES[] = { REG_PING_ROUTES, REG_TOKEN_ROUTES, REG_BLOB_ROUTES, REG_UPLOAD_ROUTES,
 		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES,
-		                                      API_INITIALIZE_ROUTES, NULL };
+		                                      API_INITIALIZE_ROUTES,
+		                                      API_SIGNIN_ROUTES,
+		                                      NULL };
 
 	return TABLES;
 }

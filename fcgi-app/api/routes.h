@@ -3,5 +3,5 @@
 #define KADE_API_ROUTES_H
 #include "http/route.h"
 
-extern const struct route API_INITIALIZE_ROUTES[];
+extern const struct route API_INITIALIZE_ROUTES[], API_SIGNIN_ROUTES[];
 #endif

@@ -7,9 +7,14 @@ INSERT INTO account (kind, name, email, password_hash, is_verified, tag_window_s
 
 -- name: account_by_name
 -- args: name text
--- cols: id int8, uuid text, kind int2, is_enabled bool, email text?, owner_id int8?
+-- cols: id int8, uuid text, kind int2, is_enabled bool, email text?, owner_id int8?, is_verified bool
 -- rows: at most one
-SELECT id, uuid, kind, is_enabled, email, owner_id FROM account WHERE name = $1;
+SELECT id, uuid, kind, is_enabled, email, owner_id, is_verified FROM account WHERE name = $1;
+
+-- name: account_end_sessions
+-- args: account_id int8
+-- cols: none
+UPDATE account SET uuid = gen_random_uuid()::text WHERE id = $1;
 
 -- name: user_set_password
 -- args: account_id int8, password_hash text
