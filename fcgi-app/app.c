@@ -24,6 +24,7 @@
 #include "db/db.h"
 #include "http/dispatch.h"
 #include "http/route.h"
+#include "model/schema.h"
 #include "model/upload.h"
 #include "net/redis.h"
 #include "options.h"
@@ -158,6 +159,26 @@ open_redis(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 	return rdb_pool_new(c, &rc, &app->redis) == ERR_NONE || failed(c, "USER_EVENTS_REDIS", why, why_bytes);
 }
 
+enum err_kind
+app_schema_fits(struct app *app, struct ctx *c)
+{
+	const int state = atomic_load(&app->schema);
+	enum err_kind e;
+
+	if (state != 0)
+		return state == 1 ? ERR_NONE : err_set(c, ERR_BUSY, "the schema and this program do not fit, see the log of the start");
+	e = schema_check(c);
+	if (e == ERR_UNSUPPORTED) {
+		atomic_store(&app->schema, 2);
+		log_line(c, LOG_LEVEL_ERROR, "%s", c->err.text);
+		return err_set(c, ERR_BUSY, "the schema and this program do not fit");
+	}
+	if (e == ERR_NONE)
+		atomic_store(&app->schema, 1);
+	err_clear(c); /* a database that is away is the request's own trouble */
+	return ERR_NONE;
+}
+
 /* What the database must know of this process: its locations and its key. A database that is away is no reason not to start:
  * it is told with the first token, and locations at the next start of any process. */
 static void
@@ -165,7 +186,7 @@ announce(struct ctx *c, struct app *app)
 {
 	enum err_kind e = ERR_NONE;
 
-	if (app->conf->is_readonly)
+	if (app_schema_fits(app, c) != ERR_NONE || app->conf->is_readonly)
 		return;
 	for (size_t i = 0; i < app->conf->locations.n && e == ERR_NONE; i++)
 		e = location_ensure(c, app->conf->locations.v[i].name);
@@ -181,6 +202,7 @@ app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 	struct ctx c = { .conf = app->conf, .mem = arena_new(0), .log = app->log, .counters = app->counters };
 	bool       ok;
 
+	atomic_store(&app->stores_ok, true);
 	app->db = c.db = open_db(app->conf, o->threads);
 	ok = open_stores(&c, app, why, why_bytes) && open_login(&c, app, why, why_bytes) && open_page_key(&c, app, why, why_bytes) &&
 	     open_redis(&c, app, why, why_bytes);

@@ -2,14 +2,18 @@
  * of the process model bring their own. */
 #ifndef KADE_APP_H
 #define KADE_APP_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "base/err.h"
 #include "http/http-conf.h"
 
 struct arena;
 struct buckets;
 struct conf;
+struct ctx;
 struct counters;
 struct db_pool;
 struct log;
@@ -45,6 +49,9 @@ struct app {
 	struct buckets *buckets;     /* rate limits of this host */
 	const struct page_key *page_key;
 	struct rdb_pool *redis;      /* USER_EVENTS_REDIS */
+	_Atomic int schema;          /* 0 = not asked yet, 1 = fits this program, 2 = does not */
+	_Atomic int64_t stores_checked_us; /* monotonic; when /health/endtoend last wrote to the stores */
+	_Atomic bool stores_ok;
 };
 
 /* Loads and checks the file. False with a sentence for the operator in why; no secret in it. Called in the parent, at start
@@ -58,6 +65,9 @@ bool app_open(struct app *app, const struct options *o, char *why, size_t why_by
 void app_close(struct app *app);
 /* The tables of router_build(), NULL-terminated. */
 const struct route *const *app_routes(void);
+/* ERR_NONE when the database's schema is one that this program can work with, or cannot be asked now; else ERR_BUSY. Asked
+ * once per process. */
+enum err_kind app_schema_fits(struct app *app, struct ctx *c);
 /* What the loop calls for a request with a row. */
 void app_dispatch(struct req *rq);
 #endif

@@ -10,6 +10,7 @@
 #include "auth/scope.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/counters.h"
 #include "base/ctx.h"
 #include "base/js.h"
 #include "conf/conf.h"
@@ -17,6 +18,7 @@
 #include "app.h"
 #include "http/decide.h"
 #include "http/field.h"
+#include "http/metrics.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "model/audit.h"
@@ -79,6 +81,21 @@ identify(struct req *rq)
 		return identify_api(rq, header);
 	}
 	return ERR_NONE;
+}
+
+/* quay_authentication_attempts_total and bearer_token_decoded_total: of credentials that were shown. */
+static void
+count_identity(struct req *rq, enum err_kind e)
+{
+	const struct str header = req_header(rq, "authorization");
+	const bool       bearer = header.n > 7 && str_eq_nocase(str_sub(header, 0, 7), STR("bearer ")), ok = e == ERR_NONE;
+
+	if (rq->route->auth == AUTH_NONE || (header.n == 0 && rq->session.user_uuid == NULL) || (!ok && e != ERR_UNAUTHENTICATED))
+		return;
+	if (bearer && rq->route->auth == AUTH_REGISTRY)
+		counters_add(rq->c->counters, ok ? CNT_BEARER_GOOD : CNT_BEARER_BAD, 1);
+	else
+		metrics_auth(rq->c->counters, bearer ? "oauth" : header.n > 0 ? "basic" : "cookie", ok && (!bearer || rq->ident.kind != IDENTITY_ANONYMOUS));
 }
 
 static struct bucket_rule
@@ -297,6 +314,7 @@ serve(struct req *rq)
 		TRY(check_rate(rq)); /* before any secret is looked at: by address */
 	TRY(check_state(rq));
 	e = identify(rq);
+	count_identity(rq, e);
 	if (rq->route->rate != RATE_AUTH && (e == ERR_NONE || e == ERR_UNAUTHENTICATED)) {
 		const struct err kept = rq->c->err;
 		TRY(check_rate(rq)); /* a wrong credential counts for its address */
@@ -324,7 +342,7 @@ void
 dispatch(struct req *rq)
 {
 	rq->c->audit_overflow = false;
-	if (serve(rq) != ERR_NONE && !rq->res.sent)
+	if ((rq->route->proto != PROTO_SITE && app_schema_fits(rq->app, rq->c) != ERR_NONE ? rq->c->err.kind : serve(rq)) != ERR_NONE && !rq->res.sent)
 		res_problem(rq);
 	if (!rq->res.sent)
 		session_save(rq);

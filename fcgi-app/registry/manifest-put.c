@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "http/metrics.h"
 #include "http/response.h"
 #include "model/blob.h"
 #include "model/audit.h"
@@ -204,8 +205,8 @@ answer(struct req *rq, const struct manifest_push *p)
 	res_body(rq, 201, "text/plain", STR("OK"));
 }
 
-enum err_kind
-reg_manifest_put(struct req *rq)
+static enum err_kind
+put_manifest(struct req *rq, const char **media_type)
 {
 	struct ctx            *c = rq->c;
 	const struct js_limits limits = manifest_limits(rq);
@@ -225,6 +226,7 @@ reg_manifest_put(struct req *rq)
 		TRY(reg_write_right_again(rq));
 	TRY(oci_manifest_parse(c, p.bytes, type, &limits, &m));
 	p.m = m;
+	*media_type = m->media_type;
 	if (m->schema == 1 || (!c->conf->feature_general_oci_support && (m->media == OCI_MEDIA_OCI_MANIFEST || m->media == OCI_MEDIA_OCI_INDEX)))
 		return err_say(c, ERR_BAD_INPUT, &OCI_SAY_MANIFEST_UNSUPPORTED);
 	TRY(read_reference(rq, &p, tags));
@@ -235,4 +237,15 @@ reg_manifest_put(struct req *rq)
 	TRY(store_manifest(rq, &p));
 	answer(rq, &p);
 	return ERR_NONE;
+}
+
+enum err_kind
+reg_manifest_put(struct req *rq)
+{
+	const char         *media_type = "";
+	const enum err_kind e = put_manifest(rq, &media_type);
+
+	metrics_push(rq->c->counters, e == ERR_NONE ? 201 : rq->c->err.say != NULL && rq->c->err.say->status != 0 ? rq->c->err.say->status : err_info(e)->status,
+	             media_type);
+	return e;
 }

@@ -2,6 +2,7 @@
  * the pull's count. OCI distribution specification, "Pulling manifests". */
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/counters.h"
 #include "conf/conf.h"
 #include "http/response.h"
 #include "model/audit.h"
@@ -112,7 +113,10 @@ reg_manifest_get(struct req *rq)
 	struct manifest_row m;
 	char                etag[OCI_DIGEST_TEXT + 2];
 
-	if (rq->load_stmt == STMT_REPO_FACTS || !manifest_from_row(rq->load, 0, FACTS_COLS, &m)) {
+	const bool found = rq->load_stmt != STMT_REPO_FACTS && manifest_from_row(rq->load, 0, FACTS_COLS, &m);
+	if (rq->method == HTTP_GET)
+		counters_add(rq->c->counters, by_tag ? (found ? CNT_PULL_TAG : CNT_PULL_TAG_ABSENT) : found ? CNT_PULL_MANIFEST : CNT_PULL_MANIFEST_ABSENT, 1);
+	if (!found) {
 		if (by_tag && db_get_bool(rq->load, 0, MANIFEST_BY_TAG_LOAD_EXPIRED))
 			return oci_tag_expired(rq->c, str_dup(rq->c->mem, ref));
 		return manifest_unknown(rq);
@@ -179,7 +183,7 @@ delete_tag(struct req *rq, struct str tag)
 		return manifest_unknown(rq);
 	if (db_get_bool(rq->load, 0, TAG_DELETE_LOAD_IS_IMMUTABLE) && rq->c->conf->feature_immutable_tags)
 		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, tag));
-	TRY(db_exec(rq->c, STMT_TAG_DELETE, DB_ARGS(db_i64(db_get_i64(rq->load, 0, TAG_DELETE_LOAD_ID)), db_i64(window_ms)), &r));
+	TRY(db_exec(rq->c, STMT_TAG_DELETE, DB_ARGS(db_i64(db_get_i64(rq->load, 0, TAG_DELETE_LOAD_ID)), db_i64(window_ms), db_bool(rq->c->conf->feature_immutable_tags)), &r));
 	if (r->rows == 0)
 		return manifest_unknown(rq);
 	return log_deleted_tag(rq, tag, db_get_strn(rq->load, 0, TAG_DELETE_LOAD_DIGEST));
@@ -206,7 +210,8 @@ delete_manifest(struct req *rq, struct str digest)
 	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_LOCK, DB_ARGS(db_i64(id)), &r));
 	if (r->rows == 0)
 		return manifest_unknown(rq);
-	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_TAGS, DB_ARGS(db_i64(id), db_i64(db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000)), &r));
+	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_TAGS, DB_ARGS(db_i64(id), db_i64(db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000),
+	                                                   db_bool(rq->c->conf->feature_immutable_tags)), &r));
 	for (int i = 0; i < r->rows; i++)
 		TRY(log_deleted_tag(rq, db_get_strn(r, i, 0), digest));
 	TRY(db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id), db_i64(push_window_ms(rq->c))), &r));

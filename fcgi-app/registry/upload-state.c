@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/counters.h"
 #include "conf/conf.h"
 #include "http/response.h"
 #include "oci/range.h"
@@ -154,6 +155,7 @@ finish(struct req *rq, struct upload *u, struct store_upload *su, const struct o
 	done.size_bytes = store_upload_received(su);
 	TRY(store_upload_finish(c, su, key));
 	TRY(upload_complete(c, &done, &raced));
+	counters_add(c->counters, CNT_PUSHED_BYTES, (uint64_t)done.size_bytes);
 	/* upload_place() keeps a pending tombstone from becoming due for an hour: this is a completion that took longer. */
 	return raced ? err_set(c, ERR_STORE, "%s began to be deleted while it was completed", want->text) : ERR_NONE;
 }

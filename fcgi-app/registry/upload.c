@@ -178,6 +178,13 @@ open_session(struct req *rq, struct upload *u, int64_t *skip, struct store_uploa
 	return ERR_NONE;
 }
 
+/* What of the announced body is new; -1 = unknown. */
+static int64_t
+part_length(const struct req *rq, int64_t skip)
+{
+	return rq->content_length < 0 ? -1 : rq->content_length > skip ? rq->content_length - skip : 0;
+}
+
 static enum err_kind
 reg_upload_patch(struct req *rq)
 {
@@ -192,7 +199,7 @@ reg_upload_patch(struct req *rq)
 	TRY(open_session(rq, &u, &skip, &su, &answered));
 	if (answered)
 		return ERR_NONE;
-	e = store_upload_part(c, su, &(struct store_part){ .length = rq->content_length < 0 ? -1 : rq->content_length - skip });
+	e = store_upload_part(c, su, &(struct store_part){ .length = part_length(rq, skip) });
 	if (e == ERR_NONE)
 		e = up_take_body(rq, &u, su, skip);
 	if (e == ERR_NONE)
@@ -251,7 +258,7 @@ reg_upload_put(struct req *rq)
 	if (answered)
 		return ERR_NONE;
 	if (rq->content_length != 0) {
-		e = store_upload_part(rq->c, su, &(struct store_part){ .length = rq->content_length < 0 ? -1 : rq->content_length - skip, .is_last = true });
+		e = store_upload_part(rq->c, su, &(struct store_part){ .length = part_length(rq, skip), .is_last = true });
 		if (e == ERR_NONE)
 			e = up_take_body(rq, &u, su, skip);
 		if (e != ERR_NONE)

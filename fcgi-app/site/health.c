@@ -5,6 +5,7 @@
 #include "auth/keyring.h"
 #include "auth/login.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/js.h"
 #include "conf/conf.h"
 #include "http/metrics.h"
@@ -12,6 +13,8 @@
 #include "net/redis.h"
 #include "site/routes.h"
 #include "store/store.h"
+
+#define STORES_EVERY_US 10000000
 
 static bool
 database_answers(struct req *rq)
@@ -29,6 +32,11 @@ key_is_alive(struct req *rq)
 	const struct db_result *r;
 	bool                    ok = true;
 
+	/* A host that has given no token for two hours would find its key expired: the question itself prolongs its life. */
+	if (!rq->c->conf->is_readonly && keyring_announce(rq->c, rq->app->login->keys) != ERR_NONE) {
+		err_clear(rq->c);
+		return true;
+	}
 	if (db_exec(rq->c, STMT_SERVICE_KEY_STATE, DB_ARGS(db_str(jose_key_id(keyring_own(rq->app->login->keys)))), &r) == ERR_NONE)
 		ok = r->rows > 0 && db_get_bool(r, 0, SERVICE_KEY_STATE_IS_APPROVED) && !db_get_bool(r, 0, SERVICE_KEY_STATE_IS_EXPIRED);
 	err_clear(rq->c);
@@ -49,9 +57,8 @@ disks_have_space(struct req *rq, double least)
 	return has_space(rq->app->settings->state_dir, least) && has_space(rq->c->conf->kade_spool_dir, least);
 }
 
-/* Every location is tried; only a preferred one that fails counts. */
 static bool
-stores_answer(struct req *rq, bool preferred_only)
+try_stores(struct req *rq, bool preferred_only)
 {
 	struct store *preferred = store_preferred(rq->app->stores);
 	struct buf    warnings = BUF(rq->c->mem);
@@ -65,6 +72,21 @@ stores_answer(struct req *rq, bool preferred_only)
 		ok = ok && s != preferred;
 	}
 	return ok;
+}
+
+/* Every location is tried; only a preferred one that fails counts. A try writes and syncs: anybody may ask, so it is done once
+ * in ten seconds and process, and the answer is kept between. */
+static bool
+stores_answer(struct req *rq, bool preferred_only)
+{
+	struct app   *app = rq->app;
+	const int64_t now_us = clock_mono_us(), last_us = atomic_load(&app->stores_checked_us);
+
+	if (last_us == 0 || now_us - last_us > STORES_EVERY_US) {
+		atomic_store(&app->stores_checked_us, now_us);
+		atomic_store(&app->stores_ok, try_stores(rq, preferred_only));
+	}
+	return atomic_load(&app->stores_ok);
 }
 
 static bool
@@ -87,8 +109,11 @@ answer(struct req *rq, const struct check *v, size_t n)
 	bool    all = true;
 	json_t *root, *data, *services;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		all = all && v[i].ok;
+		if (!v[i].ok)
+			err_set(rq->c, ERR_UPSTREAM, "health: %s fails", v[i].name); /* for the log line of a 503 */
+	}
 	root = res_json(rq, all ? 200 : 503);
 	data = jo_object(root, "data");
 	services = jo_object(data, "services");

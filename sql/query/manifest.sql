@@ -186,11 +186,11 @@ LEFT JOIN LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE t.is_immutable) 
   WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON m.id IS NOT NULL;
 
 -- name: manifest_delete_tags
--- args: manifest_id int8, window_ms int8
+-- args: manifest_id int8, window_ms int8, keep_immutable bool
 -- cols: name text
 -- rows: any
 UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2
-WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT is_immutable
+WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT (is_immutable AND $3)
 RETURNING name;
 
 -- Waits for pushes that tag the manifest or put it into an index now; those that come later wait for us. The next statements

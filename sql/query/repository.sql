@@ -8,10 +8,10 @@ SELECT kade_repository_ensure($1, $2, $3, $4, $5);
 
 -- Makes an organization if the name is free, with its creator in the team of owners.
 -- name: organization_ensure
--- args: name text, email text?, creator_id int8
+-- args: name text, email text?, creator_id int8, tag_window_s int8
 -- cols: id int8?
 -- rows: one
-SELECT kade_organization_ensure($1, $2, $3);
+SELECT kade_organization_ensure($1, $2, $3, $4);
 
 -- Image repositories that the caller may read, by id; $6: everything (superuser).
 -- name: catalog_page

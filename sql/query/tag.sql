@@ -8,13 +8,13 @@ SELECT pg_advisory_xact_lock(hashtextextended($2, $1)) IS NULL;
 
 -- Ends the live row of a name: one that points elsewhere, or one whose time has passed (it ends at that time).
 -- name: tag_end
--- args: repository_id int8, name text, manifest_digest text, window_ms int8
+-- args: repository_id int8, name text, manifest_digest text, window_ms int8, keep_immutable bool
 -- cols: digest text
 -- rows: at most one
 UPDATE tag t SET ended_ms = LEAST(kade_now_ms(), COALESCE(t.expires_ms, kade_now_ms())), collect_after_ms = LEAST(kade_now_ms(), COALESCE(t.expires_ms, kade_now_ms())) + $4
 FROM manifest old
 WHERE t.repository_id = $1 AND t.name = $2 AND t.ended_ms IS NULL AND old.id = t.manifest_id
-  AND (t.expires_ms <= kade_now_ms() OR (old.digest <> $3 AND NOT t.is_immutable))
+  AND (t.expires_ms <= kade_now_ms() OR (old.digest <> $3 AND NOT (t.is_immutable AND $5)))
 RETURNING old.digest;
 
 -- Points the name to the manifest unless it does already; takes the manifest out of idleness. 23505: somebody was quicker.
@@ -38,10 +38,10 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id) t ON true;
 
 -- name: tag_delete
--- args: tag_id int8, window_ms int8
+-- args: tag_id int8, window_ms int8, keep_immutable bool
 -- cols: name text
 -- rows: at most one
-UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2 WHERE id = $1 AND ended_ms IS NULL AND NOT is_immutable RETURNING name;
+UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2 WHERE id = $1 AND ended_ms IS NULL AND NOT (is_immutable AND $3) RETURNING name;
 
 -- Live names in byte order after $7; one row more than the page tells whether there are more.
 -- name: tags_list_load

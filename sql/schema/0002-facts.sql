@@ -104,10 +104,10 @@ BEGIN
 END $$;
 
 -- Makes an organization if the name is free; NULL when it belongs to a user or robot.
-CREATE FUNCTION kade_organization_ensure(p_name text, p_email text, p_creator int8) RETURNS int8 LANGUAGE plpgsql AS $$
+CREATE FUNCTION kade_organization_ensure(p_name text, p_email text, p_creator int8, p_window_s int8) RETURNS int8 LANGUAGE plpgsql AS $$
 DECLARE v_id int8; v_team int8;
 BEGIN
-  INSERT INTO account (kind, name, email, is_verified) VALUES (2, p_name, p_email, true) ON CONFLICT (name) DO NOTHING RETURNING id INTO v_id;
+  INSERT INTO account (kind, name, email, is_verified, tag_window_s) VALUES (2, p_name, p_email, true, p_window_s) ON CONFLICT (name) DO NOTHING RETURNING id INTO v_id;
   IF v_id IS NULL THEN
     SELECT id INTO v_id FROM account WHERE name = p_name AND kind = 2;
     RETURN v_id;

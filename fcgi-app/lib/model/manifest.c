@@ -150,7 +150,7 @@ queue_tag(struct ctx *c, const struct manifest_push *p, struct str tag, int64_t 
 	struct buf       meta = BUF(c->mem);
 
 	TRY(db_queue(c, STMT_TAG_LOCK, DB_ARGS(db_i64(p->repository_id), db_strn(tag)), NULL));
-	TRY(db_queue(c, STMT_TAG_END, DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64(window_ms)), NULL));
+	TRY(db_queue(c, STMT_TAG_END, DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64(window_ms), db_bool(c->conf->feature_immutable_tags)), NULL));
 	TRY(db_queue(c, STMT_TAG_PUT,
 	             DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64_or_null(expires), db_bool(immutable)), NULL));
 	buf_put(&meta, p->audit_track);

@@ -16,7 +16,7 @@ repo_ensure(struct ctx *c, struct str ns, struct str repo, struct facts *f)
 	TRY(oci_repo_check(c, repo, c->conf->feature_extended_repository_names));
 	if (f->namespace_id == 0) {
 		TRY(oci_namespace_check(c, ns));
-		TRY(db_exec(c, STMT_ORGANIZATION_ENSURE, DB_ARGS(db_strn(ns), db_null(), db_i64(f->caller_id)), &r));
+		TRY(db_exec(c, STMT_ORGANIZATION_ENSURE, DB_ARGS(db_strn(ns), db_null(), db_i64(f->caller_id), db_i64(c->conf->default_tag_expiration_s)), &r));
 		f->namespace_id = db_get_i64(r, 0, ORGANIZATION_ENSURE_ID);
 		f->namespace_is_org = true;
 		if (f->namespace_id == 0)
