@@ -76,13 +76,15 @@ enum {
 	OPT_APPLICATION,
 	OPT_PUBLIC,
 	OPT_YES,
-	OPT_HINT
+	OPT_HINT,
+	OPT_PASSWORD
 };
 static const struct option OPTIONS[] = {
 	{"config",          required_argument, NULL, 'c'            },
 	{ "help",           no_argument,       NULL, 'h'            },
 	{ "email",          required_argument, NULL, OPT_EMAIL      },
 	{ "password-file",  required_argument, NULL, OPT_FILE       },
+	{ "password",       required_argument, NULL, OPT_PASSWORD   },
 	{ "generate",       no_argument,       NULL, OPT_GENERATE   },
 	{ "owner",          required_argument, NULL, OPT_OWNER      },
 	{ "role",           required_argument, NULL, OPT_ROLE       },
@@ -168,6 +170,9 @@ read_options(int argc, char **argv, struct admin *a, const char **config)
 			*flag = true;
 		} else if (opt == 'c') {
 			*config = optarg;
+		} else if (opt == OPT_PASSWORD) { /* also keeps getopt from reading it as --password-file */
+			return usage(
+			    "passwords are not taken from the command line: --password-file or --generate");
 		} else if (opt == 'h') {
 			print_help();
 			return EXIT_DONE;

@@ -190,10 +190,10 @@ ask_due(struct job *j)
 static enum err_kind
 work(struct job *j)
 {
+	TRY(job_record_start(j));
 	if ((j->def->flags & JOB_STORES) != 0 && j->setup.stores == NULL)
 		TRY(setup_stores(&j->setup));
 	TRY(job_check_storage(j));
-	TRY(job_record_start(j));
 	for (const struct job_step *st = j->def->steps; st->name != NULL; st++) {
 		TRY(run_step(j, st));
 		if (j->stopped != NULL)

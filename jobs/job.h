@@ -1,5 +1,5 @@
 /* The frame of the jobs: a job says what is due and how to work off a slice of it; the frame does the rest. Options, locks,
- * guards, limits, dry run, signals, heartbeat, records, metrics, exit codes: docs/jobs.md.
+ * guards, limits, dry run, signals, heartbeat, records, metrics, exit codes.
  *
  * Rules for a job: every step is repeatable; storage actions are driven by rows written first; one slice is small (seconds);
  * between two items it asks job_go_on(); no transaction is open during storage or network work. */

@@ -93,6 +93,7 @@ def alone(servers, request):
     try:
         s.start()
         yield s
+        s.check_logs(new=True)
     finally:
         s.stop()
 

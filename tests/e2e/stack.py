@@ -67,11 +67,11 @@ def until(condition, seconds=20, what="condition"):
         time.sleep(0.02)
 
 
-def run_as(user, words, **kw):
-    """As that user when we are root, else as ourselves."""
+def run_as(user, words, text=None, **kw):
+    """As that user when we are root, else as ourselves; text: what it reads from standard input."""
     if os.geteuid() == 0:
         words = ["setpriv", f"--reuid={user}", f"--regid={grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name}", "--clear-groups", "--", *words]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+    return subprocess.run(words, input=text or "", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
 
 
 class Servers:
