@@ -81,8 +81,8 @@ SELECT id, digest, media_type, bytes FROM manifest WHERE repository_id = $1 AND 
 -- cols: kind text, digest text, size_bytes int8, media_type text?, flag bool?
 -- rows: any
 SELECT 'blob', b.digest, b.size_bytes, NULL, NULL::bool
-FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id AND rb.repository_id = $1
-WHERE b.digest = ANY($2) AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $5)
+FROM blob b WHERE b.digest = ANY($2) AND EXISTS (SELECT 1 FROM repository_blob rb WHERE rb.repository_id = $1 AND rb.blob_id = b.id
+  AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $5) OFFSET 0)
 UNION ALL
 SELECT 'child', m.digest, octet_length(m.bytes)::int8, m.media_type, m.is_index
 FROM manifest m WHERE m.repository_id = $1 AND m.digest = ANY($3) AND NOT m.is_removed
@@ -105,15 +105,17 @@ ON CONFLICT (repository_id, digest) DO UPDATE
 SET is_removed = false, idle_since_ms = CASE WHEN m.idle_since_ms IS NOT NULL OR m.is_removed THEN kade_now_ms() END
 RETURNING id, xmax = 0;
 
--- Links the manifest to its blobs. The links stop being idle, in id order; the count tells whether all were there.
+-- Links the manifest to its blobs. The links stop being idle, in id order; the count tells whether all were there. Each
+-- link is looked up by itself (here and below OFFSET 0): a join may read all links of a large repository.
 -- name: manifest_put_blobs
 -- args: repository_id int8, digest text, blobs text[]
 -- cols: linked int8
 -- rows: one
 WITH m AS (SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2),
 b AS MATERIALIZED (
-  SELECT rb.blob_id, rb.idle_since_ms FROM blob b JOIN repository_blob rb ON rb.repository_id = $1 AND rb.blob_id = b.id AND NOT rb.is_removed
-  WHERE b.digest = ANY($3) ORDER BY rb.blob_id FOR KEY SHARE OF rb),
+  SELECT l.blob_id, l.idle_since_ms FROM (SELECT x.id FROM blob x WHERE x.digest = ANY($3) ORDER BY x.id OFFSET 0) x CROSS JOIN LATERAL (
+    SELECT rb.blob_id, rb.idle_since_ms FROM repository_blob rb
+    WHERE rb.repository_id = $1 AND rb.blob_id = x.id AND NOT rb.is_removed FOR KEY SHARE OF rb) l),
 busy AS (
   UPDATE repository_blob rb SET idle_since_ms = NULL
   FROM (SELECT blob_id FROM b WHERE idle_since_ms IS NOT NULL ORDER BY blob_id) x
@@ -156,7 +158,8 @@ WHERE m.repository_id = $1 AND m.digest = $2 AND NOT EXISTS (SELECT 1 FROM label
 -- cols: none
 WITH n AS (
   INSERT INTO namespace_blob (namespace_id, blob_id)
-  SELECT $1, b.id FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id AND rb.repository_id = $2 WHERE b.digest = ANY($3) ORDER BY b.id
+  SELECT $1, b.id FROM blob b
+  WHERE b.digest = ANY($3) AND EXISTS (SELECT 1 FROM repository_blob rb WHERE rb.repository_id = $2 AND rb.blob_id = b.id OFFSET 0) ORDER BY b.id
   ON CONFLICT DO NOTHING RETURNING blob_id)
 INSERT INTO quota_ledger (namespace_id, delta_bytes)
 SELECT $1, sum(b.size_bytes)::int8 FROM n JOIN blob b ON b.id = n.blob_id HAVING count(*) > 0;
@@ -214,17 +217,21 @@ WHERE id = $1 AND NOT is_removed
     WHERE c.child_id = $1 AND kade_manifest_held(c.manifest_id, $2))
 RETURNING id;
 
--- Referrers of a digest: the manifests of this repository that name it as their subject and are visible.
+-- Referrers of a digest: the manifests of this repository that name it as their subject and are visible. A referrer follows
+-- its subject, so a visible subject answers for all of them at once.
 -- name: referrers_load
 -- args: facts, digest text, artifact_type text?, window_ms int8, page int4
 -- cols: facts, id int8?, digest text?, media_type text?, size_bytes int8?, artifact_type text?, annotations text?
 -- rows: at least one
 SELECT f.*, m.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
 LEFT JOIN LATERAL (
+  SELECT s.idle_since_ms > kade_now_ms() - $9 OR kade_manifest_held(s.id, $9) AS is_visible
+  FROM manifest s WHERE f.may_read AND s.repository_id = f.repository_id AND s.digest = $7 AND NOT s.is_removed OFFSET 0) s ON true
+LEFT JOIN LATERAL (
   SELECT m.id, m.digest, m.media_type, octet_length(m.bytes)::int8, m.artifact_type, m.annotations
   FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed
     AND ($8::text IS NULL OR m.artifact_type = $8)
-    AND (m.idle_since_ms > kade_now_ms() - $9 OR kade_manifest_held(m.id, $9))
+    AND (s.is_visible OR m.idle_since_ms > kade_now_ms() - $9 OR kade_manifest_held(m.id, $9))
   ORDER BY m.id LIMIT $10) m ON true
 ORDER BY m.id;
 

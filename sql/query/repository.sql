@@ -13,18 +13,30 @@ SELECT kade_repository_ensure($1, $2, $3, $4, $5);
 -- rows: one
 SELECT kade_organization_ensure($1, $2, $3, $4);
 
--- Image repositories that the caller may read, by id; $6: everything (superuser).
+-- Image repositories that the caller may read, by id; $5: everything (superuser). Each way to a right gives at most a page in
+-- the order of its own index, so that the registry's size does not matter.
 -- name: catalog_page
 -- args: caller_id int8?, public_too bool, after_id int8, page int4, everything bool
 -- cols: id int8, name text
 -- rows: any
-SELECT r.id, n.name || '/' || r.name FROM repository r JOIN account n ON n.id = r.namespace_id AND n.is_enabled
-WHERE r.id > $3 AND r.state <> 3 AND r.kind = 1 AND (($2 AND r.is_public) OR $5 OR ($1::int8 IS NOT NULL AND (
-  r.namespace_id = $1
-  OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.repository_id = r.id AND p.account_id = $1)
-  OR EXISTS (SELECT 1 FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id AND p.repository_id = r.id WHERE m.account_id = $1)
-  OR EXISTS (SELECT 1 FROM team_member m JOIN team g ON g.id = m.team_id WHERE m.account_id = $1 AND g.organization_id = r.namespace_id AND g.role = 3))))
-ORDER BY r.id LIMIT $4;
+SELECT x.id, x.path FROM (
+  (SELECT v.id, v.path FROM listed_repository v WHERE $5 AND v.id > $3 ORDER BY v.id LIMIT $4)
+  UNION
+  (SELECT v.id, v.path FROM listed_repository v WHERE $2 AND v.is_public AND v.id > $3 ORDER BY v.id LIMIT $4)
+  UNION
+  (SELECT v.id, v.path FROM listed_repository v WHERE v.namespace_id = $1 AND v.id > $3 ORDER BY v.id LIMIT $4)
+  UNION
+  (SELECT v.id, v.path FROM repository_permission p JOIN listed_repository v ON v.id = p.repository_id
+    WHERE p.account_id = $1 AND p.repository_id > $3 ORDER BY p.repository_id LIMIT $4)
+  UNION
+  SELECT t.id, t.path FROM team_member m CROSS JOIN LATERAL (
+    SELECT v.id, v.path FROM repository_permission p JOIN listed_repository v ON v.id = p.repository_id
+    WHERE p.team_id = m.team_id AND p.repository_id > $3 ORDER BY p.repository_id LIMIT $4) t WHERE m.account_id = $1
+  UNION
+  SELECT o.id, o.path FROM team_member m JOIN team g ON g.id = m.team_id AND g.role = 3 CROSS JOIN LATERAL (
+    SELECT v.id, v.path FROM listed_repository v WHERE v.namespace_id = g.organization_id AND v.id > $3 ORDER BY v.id LIMIT $4) o
+  WHERE m.account_id = $1) x
+ORDER BY x.id LIMIT $4;
 
 -- The id that a name given as `last` stands for.
 -- name: catalog_after_name

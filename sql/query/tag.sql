@@ -50,6 +50,6 @@ UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2 W
 -- rows: at least one
 SELECT f.*, t.name FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   SELECT t.name FROM tag t WHERE f.may_read AND t.repository_id = f.repository_id AND t.ended_ms IS NULL
-    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND ($7::text IS NULL OR t.name > $7)
+    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND t.name > COALESCE($7, '')
   ORDER BY t.name LIMIT $8) t ON true
 ORDER BY t.name;

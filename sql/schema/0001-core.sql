@@ -117,7 +117,8 @@ CREATE TABLE repository (
   UNIQUE (namespace_id, name)
 );
 CREATE INDEX repository_name_trgm ON repository USING gin (name gin_trgm_ops);
-CREATE INDEX repository_name ON repository (name text_pattern_ops, id);
+CREATE INDEX repository_name ON repository (name text_pattern_ops, id) WHERE state <> 3;   -- for searches only, see repo_facts
+CREATE INDEX repository_namespace ON repository (namespace_id, id);
 CREATE INDEX repository_public ON repository (id) WHERE is_public AND state <> 3;
 CREATE INDEX repository_deleted ON repository (id) WHERE state = 3;
 CREATE TABLE repository_permission (
@@ -192,7 +193,7 @@ CREATE TABLE manifest (
   created_ms int8 NOT NULL DEFAULT kade_now_ms(),
   UNIQUE (repository_id, digest)
 );
-CREATE INDEX manifest_subject ON manifest (repository_id, subject) WHERE subject IS NOT NULL;
+CREATE INDEX manifest_subject ON manifest (repository_id, subject, id) WHERE subject IS NOT NULL;
 CREATE INDEX manifest_idle ON manifest (idle_since_ms, id) WHERE idle_since_ms IS NOT NULL;
 CREATE TABLE manifest_child (
   manifest_id int8 NOT NULL REFERENCES manifest ON DELETE CASCADE, child_id int8 NOT NULL REFERENCES manifest,
@@ -224,9 +225,10 @@ CREATE TABLE tag (
 );
 CREATE UNIQUE INDEX tag_live ON tag (repository_id, name) WHERE ended_ms IS NULL;
 CREATE INDEX tag_history ON tag (repository_id, start_ms DESC, name);
-CREATE INDEX tag_name ON tag (repository_id, name, start_ms DESC);
+-- The end stands before the start, so that a live row is found at once among the ended rows of a name that moves often.
+CREATE INDEX tag_name ON tag (repository_id, name, ended_ms DESC, start_ms DESC);
 CREATE INDEX tag_live_start ON tag (repository_id, start_ms) WHERE ended_ms IS NULL;
-CREATE INDEX tag_manifest ON tag (manifest_id);
+CREATE INDEX tag_manifest ON tag (manifest_id, ended_ms);
 CREATE INDEX tag_collect ON tag (collect_after_ms, id) WHERE collect_after_ms IS NOT NULL;
 CREATE INDEX tag_expires ON tag (expires_ms) WHERE ended_ms IS NULL AND expires_ms IS NOT NULL;
 

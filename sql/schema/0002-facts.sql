@@ -2,8 +2,10 @@
 -- min_app_version: 1
 
 -- Facts of one repository for one caller; always exactly one row. SQL-language, STABLE and without SET, so that the planner
--- inlines it; OFFSET 0 keeps it from copying the sub-selects into each use of their result. p_caps: what the credential allows at most (bits: 1-2 role, 4 public readable, 8 reads everything, 16 superuser
--- with full access, 32 may create).
+-- inlines it; OFFSET 0 keeps it from copying the sub-selects into each use of their result. p_caps: what the credential allows
+-- at most (bits: 1-2 role, 4 public readable, 8 reads everything, 16 superuser with full access, 32 may create).
+-- "state + 0": the index repository_name cannot be used; the planner would take it where names are mostly unique, and read
+-- every "app" of the registry for the one of this namespace.
 CREATE FUNCTION repo_facts(p_ns text, p_repo text, p_caller text, p_token text, p_kid text, p_caps int4)
 RETURNS TABLE (
   namespace_id int8, namespace_kind int2, namespace_enabled bool,
@@ -34,7 +36,7 @@ FROM (
         CASE WHEN t.kind = 3 AND t.repository_id = r.id THEN t.role END, 0::int2) AS live_role
     FROM (VALUES (1)) one
     LEFT JOIN account n ON n.name = p_ns AND n.kind <> 3
-    LEFT JOIN LATERAL (SELECT q.* FROM repository q WHERE q.namespace_id = n.id AND q.name = p_repo AND q.state <> 3 OFFSET 0) r ON true
+    LEFT JOIN LATERAL (SELECT q.* FROM repository q WHERE q.namespace_id = n.id AND q.name = p_repo AND q.state + 0 <> 3 OFFSET 0) r ON true
     LEFT JOIN account c ON c.uuid = p_caller AND c.kind <> 2
     LEFT JOIN token t ON t.uuid = p_token
     LEFT JOIN LATERAL (
@@ -47,6 +49,11 @@ FROM (
   OFFSET 0
 ) x
 $$;
+
+-- What a list of image repositories may show; id, namespace and visibility are for its conditions.
+CREATE VIEW listed_repository AS
+SELECT r.id, r.namespace_id, r.is_public, n.name || '/' || r.name AS path
+FROM repository r JOIN account n ON n.id = r.namespace_id AND n.is_enabled WHERE r.state <> 3 AND r.kind = 1;
 
 -- Facts of a caller without a repository: catalogue, /v2/. One row.
 CREATE FUNCTION caller_facts(p_caller text, p_token text, p_kid text)
