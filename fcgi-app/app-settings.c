@@ -24,21 +24,32 @@ say_errors(const struct conf_report *rep, const struct ctx *c, const char *path,
 		snprintf(why, why_bytes, "%s: %s", path, c->err.text);
 }
 
+/* A list of address ranges. NULL with the reason in why. */
+static const struct cidr *
+take_ranges(struct app_settings *s, const char *key, const struct str_list *l, char *why, size_t why_bytes)
+{
+	struct cidr *v = ARENA_ARRAY(s->mem, struct cidr, l->n + 1);
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!cidr_parse(str_of(l->v[i]), &v[i])) {
+			snprintf(why, why_bytes, "%s: %s is no address range", key, l->v[i]);
+			return NULL;
+		}
+	}
+	return v;
+}
+
 static bool
 take_proxies(struct app_settings *s, char *why, size_t why_bytes)
 {
 	const struct str_list *l = s->conf->kade_trusted_proxies.n > 0 ? &s->conf->kade_trusted_proxies : &s->conf->trusted_proxy_cidr;
-	struct cidr           *v = ARENA_ARRAY(s->mem, struct cidr, l->n + 1);
+	const struct str_list *m = &s->conf->kade_metrics_from;
 
-	for (size_t i = 0; i < l->n; i++) {
-		if (!cidr_parse(str_of(l->v[i]), &v[i])) {
-			snprintf(why, why_bytes, "TRUSTED_PROXY_CIDR: %s is no address range", l->v[i]);
-			return false;
-		}
-	}
-	s->http.trusted = v;
+	s->http.trusted = take_ranges(s, "TRUSTED_PROXY_CIDR", l, why, why_bytes);
 	s->http.n_trusted = l->n;
-	return true;
+	s->http.metrics = take_ranges(s, "KADE.METRICS_FROM", m, why, why_bytes);
+	s->http.n_metrics = m->n;
+	return s->http.trusted != NULL && s->http.metrics != NULL;
 }
 
 static bool

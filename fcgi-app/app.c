@@ -17,6 +17,7 @@
 #include "auth/throttle.h"
 #include "auth/token-cache.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/counters.h"
 #include "base/ctx.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@
 
 #define TOKEN_ENTRIES 4096
 #define TOKEN_BYTES   (1 << 20)
+#define SCHEMA_EVERY_US 5000000
 
 static bool
 failed(const struct ctx *c, const char *what, char *why, size_t why_bytes)
@@ -162,11 +164,15 @@ open_redis(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 enum err_kind
 app_schema_fits(struct app *app, struct ctx *c)
 {
-	const int state = atomic_load(&app->schema);
+	const int     state = atomic_load(&app->schema);
+	const int64_t now_us = clock_mono_us();
 	enum err_kind e;
 
-	if (state != 0)
-		return state == 1 ? ERR_NONE : err_set(c, ERR_BUSY, "the schema and this program do not fit, see the log of the start");
+	if (state == 1)
+		return ERR_NONE;
+	if (state == 2 && now_us - atomic_load(&app->schema_asked_us) < SCHEMA_EVERY_US)
+		return err_set(c, ERR_BUSY, "the schema and this program do not fit, see the log");
+	atomic_store(&app->schema_asked_us, now_us);
 	e = schema_check(c);
 	if (e == ERR_UNSUPPORTED) {
 		atomic_store(&app->schema, 2);

@@ -49,7 +49,8 @@ struct app {
 	struct buckets *buckets;     /* rate limits of this host */
 	const struct page_key *page_key;
 	struct rdb_pool *redis;      /* USER_EVENTS_REDIS */
-	_Atomic int schema;          /* 0 = not asked yet, 1 = fits this program, 2 = does not */
+	_Atomic int schema;          /* 0 = not asked yet, 1 = fits this program, 2 = did not when last asked */
+	_Atomic int64_t schema_asked_us; /* monotonic */
 	_Atomic int64_t stores_checked_us; /* monotonic; when /health/endtoend last wrote to the stores */
 	_Atomic bool stores_ok;
 };
@@ -66,7 +67,7 @@ void app_close(struct app *app);
 /* The tables of router_build(), NULL-terminated. */
 const struct route *const *app_routes(void);
 /* ERR_NONE when the database's schema is one that this program can work with, or cannot be asked now; else ERR_BUSY. Asked
- * once per process. */
+ * until it fits, at most every five seconds. */
 enum err_kind app_schema_fits(struct app *app, struct ctx *c);
 /* What the loop calls for a request with a row. */
 void app_dispatch(struct req *rq);

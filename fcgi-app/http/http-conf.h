@@ -18,6 +18,8 @@ struct http_conf {
 	const struct cidr
 	    *trusted; /* TRUSTED_PROXY_CIDR: whose X-Forwarded-For counts; nobody's by default */
 	size_t n_trusted;
+	const struct cidr *metrics; /* KADE.METRICS_FROM: who may read /metrics */
+	size_t n_metrics;
 	struct str_list cors_origins; /* CORS_ORIGIN; empty or "*" = any origin, without credentials */
 	enum access_mode access;      /* KADE.ACCESS_LOG */
 	unsigned access_every;        /* of ACCESS_SAMPLED: one in so many */

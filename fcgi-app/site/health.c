@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/js.h"
 #include "conf/conf.h"
+#include "http/client-addr.h"
+#include "http/http-conf.h"
 #include "http/metrics.h"
 #include "http/response.h"
 #include "net/redis.h"
@@ -168,6 +170,8 @@ site_metrics(struct req *rq)
 {
 	struct buf b = BUF(rq->c->mem);
 
+	if (!cidr_has(rq->http->metrics, rq->http->n_metrics, rq->remote_addr))
+		return err_set(rq->c, ERR_NOT_FOUND, "metrics are not for this address");
 	metrics_put(&b, rq->c->counters);
 	res_body(rq, 200, "text/plain; version=0.0.4", buf_str(&b));
 	return ERR_NONE;
