@@ -723,6 +723,20 @@ def test_networks_of_an_account_are_bounded(stack):
     assert stack.sql("SELECT count(*), min(last_ms) > 400 FROM account_network WHERE account_id = %s", account) == [(100, True)]
 
 
+def test_database_that_dropped_its_connections(stack, owner, repo, pushed):
+    """After a restart or failover of PostgreSQL the next requests are served, those too that write."""
+    path = f"/v2/{repo}/manifests/latest"
+    together(8, lambda i: stack.client(owner.user).get(path, token=owner.token(f"repository:{repo}:pull,push")).status_code)
+    gone = ("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kade.fcgi'")
+    alive = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kade.fcgi'"
+    assert stack.sql(gone)[0][0] > 0
+    stack_module.until(lambda: stack.sql(alive) == [(0,)])
+    assert [owner.get(path).status_code for _ in range(10)] == [200] * 10
+    stack.sql(gone)
+    stack_module.until(lambda: stack.sql(alive) == [(0,)])
+    assert owner.put_manifest(repo, "again", pushed).status_code == 201
+
+
 # -- trees that an attacker builds
 
 
