@@ -62,22 +62,24 @@ ON CONFLICT (repository_id, blob_id) DO UPDATE
 SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false
 RETURNING blob_id;
 
--- A mount without a source: any repository that the caller may read, the target's namespace first. At most 200 links are
--- looked at, in id order, so that a popular layer costs no more than a rare one.
+-- A mount without a source: any repository that the caller may read, of the target's namespace first. At most 500 repositories
+-- of that namespace and 200 links of the blob are looked at, so that a popular layer costs no more than a rare one.
 -- name: blob_mount_anywhere
 -- args: digest text, window_ms int8, target_id int8, caller_id int8?, public_too bool, everything bool
 -- cols: blob_id int8
 -- rows: at most one
 WITH l AS MATERIALIZED (
-  (SELECT rb.blob_id, rb.repository_id FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id
-    JOIN repository s ON s.id = rb.repository_id JOIN repository t ON t.id = $3 AND t.namespace_id = s.namespace_id
+  (SELECT rb.blob_id, rb.repository_id FROM blob b,
+    (SELECT s.id FROM repository t JOIN repository s ON s.namespace_id = t.namespace_id WHERE t.id = $3 LIMIT 500) near,
+    LATERAL (SELECT x.blob_id, x.repository_id, x.is_removed, x.idle_since_ms FROM repository_blob x
+      WHERE x.repository_id = near.id AND x.blob_id = b.id OFFSET 0) rb
    WHERE b.digest = $1 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $2) LIMIT 100)
   UNION ALL
   (SELECT rb.blob_id, rb.repository_id FROM blob b JOIN repository_blob rb ON rb.blob_id = b.id
    WHERE b.digest = $1 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $2) LIMIT 200)),
 b AS MATERIALIZED (
   SELECT l.blob_id FROM l JOIN repository r ON r.id = l.repository_id JOIN account n ON n.id = r.namespace_id
-  WHERE r.state <> 3 AND n.is_enabled AND (($5 AND r.is_public) OR $6 OR ($4::int8 IS NOT NULL AND (
+  WHERE r.state <> 3 AND r.kind = 1 AND n.is_enabled AND (($5 AND r.is_public) OR $6 OR ($4::int8 IS NOT NULL AND (
       r.namespace_id = $4
       OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.repository_id = r.id AND p.account_id = $4)
       OR EXISTS (SELECT 1 FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id AND p.repository_id = r.id WHERE m.account_id = $4)
