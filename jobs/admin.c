@@ -236,7 +236,8 @@ static int
 finish(struct admin *a, enum err_kind e)
 {
 	if (e == ERR_NONE) {
-		fwrite(a->out.p, 1, a->out.n, stdout);
+		if (a->out.n > 0)
+			fwrite(a->out.p, 1, a->out.n, stdout);
 		if (fflush(stdout) == 0 && !ferror(stdout))
 			return EXIT_DONE;
 		perror("kade-admin: standard output");
