@@ -1,13 +1,20 @@
 -- The audit log.
+-- A row; token_id: of the OAuth token that was used, whose application the metadata then names.
 -- name: audit_add
--- args: kind int2, namespace_id int8?, performer_id int8?, repository_id int8?, ip text?, metadata text
+-- args: kind int2, namespace_id int8?, performer_id int8?, repository_id int8?, ip text?, metadata text, token_id int8?
 -- cols: none
-INSERT INTO audit_log (kind, namespace_id, performer_id, repository_id, ip, metadata) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO audit_log (kind, namespace_id, performer_id, repository_id, ip, metadata) VALUES ($1, $2, $3, $4, $5,
+  CASE WHEN $7::int8 IS NULL THEN $6::text ELSE ($6::jsonb || COALESCE((SELECT jsonb_build_object('oauth_token_id', t.id,
+    'oauth_token_application_id', a.client_id, 'oauth_token_application', a.name)
+    FROM token t JOIN oauth_application a ON a.id = t.application_id WHERE t.id = $7), '{}'))::text END);
 
 -- name: audit_add_overflow
--- args: kind int2, namespace_id int8?, performer_id int8?, repository_id int8?, ip text?, metadata text
+-- args: kind int2, namespace_id int8?, performer_id int8?, repository_id int8?, ip text?, metadata text, token_id int8?
 -- cols: none
-INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip, metadata) VALUES ($1, $2, $3, $4, $5, $6);
+INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip, metadata) VALUES ($1, $2, $3, $4, $5,
+  CASE WHEN $7::int8 IS NULL THEN $6::text ELSE ($6::jsonb || COALESCE((SELECT jsonb_build_object('oauth_token_id', t.id,
+    'oauth_token_application_id', a.client_id, 'oauth_token_application', a.name)
+    FROM token t JOIN oauth_application a ON a.id = t.application_id WHERE t.id = $7), '{}'))::text END);
 
 -- name: audit_kind_ensure
 -- args: ids int8[], names text[]

@@ -14,7 +14,8 @@ audit_stmt(const struct ctx *c)
 
 #define ROW_ARGS(r)                                                                                                    \
 	DB_ARGS(db_i32((int32_t)(r)->kind), db_i64_or_null((r)->namespace_id), db_i64_or_null((r)->performer_id),      \
-	        db_i64_or_null((r)->repository_id), db_strn((r)->ip), db_strn((r)->metadata))
+	        db_i64_or_null((r)->repository_id), db_strn((r)->ip), db_strn((r)->metadata),                           \
+	        db_i64_or_null((r)->oauth_token_id))
 
 enum err_kind
 audit_add(struct ctx *c, const struct audit_row *row)

@@ -19,6 +19,7 @@ struct audit_row {
 	int64_t         namespace_id, performer_id, repository_id; /* 0 = none */
 	struct str      ip;
 	struct str      metadata; /* JSON object */
+	int64_t         oauth_token_id; /* the token that was used: metadata gains its id and its application's; 0 = none */
 };
 /* Writes one row in the open transaction (or alone). A missing partition fails with c->audit_overflow set: the transaction is
  * run again and the row goes to audit_overflow. */

@@ -1,0 +1,32 @@
+/* Accounts as the REST API shows them: the members that many calls have in common. Every function returns a new reference for
+ * jo_take() or ja_take(), or adds to an object. */
+#ifndef KADE_API_VIEW_ACCOUNT_H
+#define KADE_API_VIEW_ACCOUNT_H
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/str.h"
+
+struct conf;
+struct ctx;
+
+enum avatar_kind { AVATAR_USER, AVATAR_ROBOT, AVATAR_TEAM, AVATAR_ORG, AVATAR_APP };
+/* {"name", "hash", "color", "kind"}. The hash is the SHA-256 of the trimmed, lower-case e-mail address; of the name when email
+ * is NULL or empty (teams always). */
+json_t *view_avatar(enum avatar_kind kind, const char *name, const char *email);
+/* The same as a JSON text: the consent page's form. Given. */
+struct str view_avatar_text(struct ctx *c, enum avatar_kind kind, const char *name, const char *email);
+
+struct user_ref {
+	const char *name, *email; /* email NULL for robots */
+	bool        is_robot;
+	int         is_org_member; /* -1: the member is left out */
+};
+/* {"name", "kind": "user", "is_robot", "avatar", "is_org_member"?}: robots are of kind "user", too. */
+json_t *view_user_ref(const struct user_ref *u);
+
+/* Adds quotas and quota_report where the configuration has them (FEATURE_QUOTA_MANAGEMENT and FEATURE_EDIT_QUOTA). */
+void view_quotas(const struct conf *cf, json_t *o);
+/* An address as it may be shown: "" for a placeholder, which is none. */
+const char *view_email(const char *email);
+#endif

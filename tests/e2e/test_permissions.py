@@ -1,0 +1,187 @@
+"""Who may do what over the REST API: tests/api/permissions/*.tsv, written by hand from what Quay does. A row is one call, a
+cell the status that one kind of caller gets. Every call starts from the same rows of the database: whatever it changed is put
+back. A refused call may change nothing, a granted write must change something."""
+
+import contextlib
+import csv
+import io
+import json
+import pathlib
+import re
+
+import psycopg2
+import pytest
+
+import api
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "api" / "permissions"
+FIXED = ("method", "path", "body", "note")
+# Rows that say when something was used or which network somebody came from: not what a call is about.
+IGNORED_TABLES = {"audit_log", "audit_overflow", "audit_inbox", "account_network", "job_run", "service_key", "schema_migration", "audit_kind"}
+IGNORED_COLUMNS = {"last_used_ms", "last_accessed_ms", "last_ms"}
+GRANTED = range(200, 400)
+
+
+def rows():
+    found = []
+    for file in sorted(FOLDER.glob("*.tsv")):
+        with file.open(newline="") as f:
+            lines = [line for line in f if line.strip() and not line.startswith("#")]
+        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            assert None not in row and None not in row.values(), f"{file.name}: {row}"
+            found.append(pytest.param(file.name, row, id=f"{file.stem}:{row['method']}:{row['path']}:{len(found)}"))
+    return found
+
+
+class World:
+    """The callers of the columns and the things of the placeholders."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.cache = {}
+        self.org, self.repo, self.open = "permorg", "permorg/app", "permorg/open"
+        self.people = {"stranger": "p-stranger", "reader": "p-reader", "writer": "p-writer", "admin": "p-admin", "org_member": "p-member",
+                       "org_creator": "p-creator", "org_admin": "p-boss", "global_readonly": "p-auditor"}
+        for name in (*self.people.values(), "p-founder", "p-other"):
+            stack.create_user(name)
+        api.organization(stack, "p-founder", self.org)
+        api.repository(stack, self.repo)
+        api.repository(stack, self.open, public=True)
+        for role in ("reader", "writer", "admin"):
+            api.permission(stack, self.repo, self.people[role], {"reader": "read", "writer": "write", "admin": "admin"}[role])
+        api.team(stack, self.org, "members", "member", self.people["org_member"], "p-other")
+        api.team(stack, self.org, "creators", "creator", self.people["org_creator"])
+        stack.admin("team", "add", self.org, "owners", self.people["org_admin"])
+        stack.create_robot(self.org, "bot")
+        stack.create_robot("p-boss", "own")
+        self.values = {"org": self.org, "repo": self.repo, "open": self.open, "missing_repo": f"{self.org}/missing", "missing_org": "no-such-org",
+                       "other_user": "p-other", "team": "members", "robot": "bot", "uuid": "00000000-0000-4000-8000-000000000000"}
+        self.values.update(self.oauth_values())
+        self.saved = self.save()
+
+    def one(self, sql, *args):
+        return self.stack.sql(sql, *args)[0][0]
+
+    def oauth_values(self):
+        self.stack.admin("token", "oauth", self.org, "p-boss", "--scopes", "repo:read", "--application", "permapp")
+        return {
+            "client_id": self.one("SELECT client_id FROM oauth_application WHERE name = 'permapp'"),
+            "app_token": self.one("SELECT t.uuid FROM token t JOIN oauth_application a ON a.id = t.application_id WHERE a.name = 'permapp'"),
+        }
+
+    def caller(self, column):
+        """A client for the column; its own name is {me}."""
+        if column not in self.cache:
+            if column == "anon":
+                self.cache[column] = (api.anonymous(self.stack), "nobody")
+            elif column == "superuser":
+                self.cache[column] = (api.Session(self.stack, "admin"), "admin")
+            elif column.startswith("token_"):
+                scope = column[6:].replace("_", ":")
+                self.cache[column] = (api.bearer(self.stack, "p-boss", scope), "p-boss")
+                self.saved = self.save()
+            else:
+                self.cache[column] = (api.Session(self.stack, self.people[column]), self.people[column])
+        return self.cache[column]
+
+    # -- the database as it was
+
+    @contextlib.contextmanager
+    def cursor(self):
+        with contextlib.closing(psycopg2.connect(self.stack.uri)) as db:
+            with db, db.cursor() as cur:
+                yield cur
+
+    def tables(self, cur):
+        cur.execute("SELECT c.oid::regclass::text, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+                    " WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped GROUP BY c.oid")
+        return {t: cols for t, cols in cur.fetchall() if t not in IGNORED_TABLES and not t.startswith("audit_log_")}
+
+    def marks(self):
+        """A digest of each table's rows."""
+        with self.cursor() as cur:
+            tables = self.tables(cur)
+            parts = [f"SELECT '{t}', md5(coalesce(string_agg(x, '|' ORDER BY x), '')) FROM (SELECT ROW({', '.join(c for c in cols if c not in IGNORED_COLUMNS)})::text AS x"
+                     f" FROM {t}) q" for t, cols in tables.items()]
+            cur.execute(" UNION ALL ".join(parts))
+            return dict(cur.fetchall())
+
+    def save(self):
+        """All rows, as COPY writes them."""
+        found = {}
+        with self.cursor() as cur:
+            for t in self.tables(cur):
+                out = io.StringIO()
+                cur.copy_expert(f"COPY {t} TO STDOUT", out)
+                found[t] = out.getvalue()
+        return found
+
+    def restore(self, changed):
+        if not changed:
+            return
+        with self.cursor() as cur:
+            cur.execute("SET LOCAL session_replication_role = replica")
+            for t in changed:
+                cur.execute(f"DELETE FROM {t}")
+                cur.copy_expert(f"COPY {t} FROM STDIN", io.StringIO(self.saved[t]))
+
+
+@pytest.fixture(scope="module")
+def world(make_stack):
+    stack = make_stack("lighttpd", name="permissions", FEATURE_SUPERUSERS_FULL_ACCESS=True, GLOBAL_READONLY_SUPER_USERS=["p-auditor"],
+                       FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False)
+    return World(stack)
+
+
+def fill(text, values):
+    return re.sub(r"\{([a-z_]+)\}", lambda m: values[m[1]] if m[1] in values else m[0], text)
+
+
+def check(world, row, column, expected):
+    client, me = world.caller(column)
+    values = {**world.values, "me": me}
+    before = world.marks()
+    body = row.get("body") or "-"
+    kw = {} if body == "-" else {"json": json.loads(fill(body, values))}
+    jar = client.http.cookies.copy()
+    csrf = client.headers.get("X-CSRF-Token")
+    r = client.call(row["method"], fill(row["path"], values), **kw)
+    client.http.cookies = jar                                   # a call that signs out or in does so for itself
+    if csrf:
+        client.headers["X-CSRF-Token"] = csrf
+    after = world.marks()
+    changed = [t for t in after if before.get(t) != after[t]]
+    world.restore(changed)
+    wrong = []
+    if r.status_code != int(expected):
+        wrong.append(f"{column}: {r.status_code}, not {expected}: {r.text[:160]}")
+    if r.status_code not in GRANTED and changed:
+        wrong.append(f"{column}: refused with {r.status_code}, but {changed} changed")
+    if row["method"] == "GET" and changed and "changes" not in (row.get("note") or ""):
+        wrong.append(f"{column}: GET changed {changed}")
+    if row["method"] != "GET" and r.status_code in GRANTED and not changed and "unchanged" not in (row.get("note") or ""):
+        wrong.append(f"{column}: granted with {r.status_code}, but nothing changed")
+    return wrong
+
+
+@pytest.mark.parametrize("file,row", rows())
+def test_row(world, file, row):
+    wrong = []
+    for column, expected in row.items():
+        if column not in FIXED and expected != "-":
+            wrong += check(world, row, column, expected)
+    assert not wrong, f"{file} {row['method']} {row['path']}\n" + "\n".join(wrong)
+
+
+def shape(path):
+    """A path with its placeholders made equal: {org} and {orgname} are one."""
+    return re.sub(r"\{[^}]*\}", "{}", path.split("?")[0]).removeprefix("/api/v1/").rstrip("/")
+
+
+def test_every_route_has_a_row(world):
+    """From the registry's own list of routes: no call is without expectations."""
+    listed = {(row.values[1]["method"], shape(row.values[1]["path"])) for row in rows()}
+    paths = api.Api(world.stack).get("discovery?internal=true").json()["paths"]
+    missing = sorted(f"{m.upper()} {p}" for p, item in paths.items() for m in item
+                     if m in ("get", "post", "put", "delete") and (m.upper(), shape(p)) not in listed)
+    assert not missing, "\n".join(missing)
