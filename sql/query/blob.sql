@@ -1,4 +1,5 @@
--- Blobs: reached through the link of a repository only.
+-- Blobs: reached through the link of a repository only. OFFSET 0 keeps a sub-select whole: taken apart, the link is looked up
+-- by the blob alone, and a base layer's rows of all repositories are read.
 -- One row for each placement; facts alone when there is no such blob here.
 -- name: blob_load
 -- args: facts, digest text, window_ms int8
@@ -9,7 +10,8 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   SELECT b.id, b.size_bytes, rb.idle_since_ms, l.name AS location, p.key
   FROM blob b JOIN repository_blob rb ON rb.repository_id = f.repository_id AND rb.blob_id = b.id
   JOIN placement p ON p.blob_id = b.id JOIN location l ON l.id = p.location_id
-  WHERE f.may_read AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)) b ON true;
+  WHERE f.may_read AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)
+  OFFSET 0) b ON true;
 
 -- HEAD of an idle link by someone who may push: a push that relies on it has the whole window again.
 -- name: blob_renew
@@ -26,7 +28,8 @@ SELECT f.*, b.id, b.in_use FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN L
       WHERE mb.repository_id = f.repository_id AND mb.blob_id = b.id AND NOT m.is_removed
         AND (m.idle_since_ms > kade_now_ms() - $8 OR kade_manifest_held(m.id, $8))) AS in_use
   FROM blob b JOIN repository_blob rb ON rb.repository_id = f.repository_id AND rb.blob_id = b.id
-  WHERE f.may_write AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)) b ON true;
+  WHERE f.may_write AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)
+  OFFSET 0) b ON true;
 
 -- Waits for pushes that are linking the blob now; those that come later wait for us, and then find it removed. The next
 -- statement sees what they committed.
@@ -52,10 +55,9 @@ RETURNING blob_id;
 -- cols: blob_id int8
 -- rows: at most one
 WITH b AS MATERIALIZED (
-  SELECT b.id FROM repo_facts($1, $2, $3, $4, $5, $6) f JOIN repository_blob rb ON rb.repository_id = f.repository_id
-  JOIN blob b ON b.id = rb.blob_id
-  WHERE f.may_read AND f.repository_kind = 1 AND b.digest = $7 AND NOT rb.is_removed
-    AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)
+  SELECT b.id FROM repo_facts($1, $2, $3, $4, $5, $6) f JOIN blob b ON b.digest = $7
+  WHERE f.may_read AND f.repository_kind = 1 AND EXISTS (SELECT 1 FROM repository_blob rb WHERE rb.repository_id = f.repository_id
+    AND rb.blob_id = b.id AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8) OFFSET 0)
   FOR KEY SHARE OF b)
 INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $9, b.id, kade_now_ms() FROM b
 ON CONFLICT (repository_id, blob_id) DO UPDATE

@@ -41,7 +41,7 @@ FROM (
     LEFT JOIN token t ON t.uuid = p_token
     LEFT JOIN LATERAL (
       SELECT max(CASE WHEN tm.organization_id = n.id THEN tm.role END) AS org_role, max(p.role) AS live_role
-      FROM team_member m JOIN team tm ON tm.id = m.team_id
+      FROM team_member m CROSS JOIN LATERAL (SELECT q.* FROM team q WHERE q.id = m.team_id OFFSET 0) tm
       LEFT JOIN repository_permission p ON p.team_id = tm.id AND p.repository_id = r.id
       WHERE m.account_id = c.id AND c.id <> n.id) g ON true
     OFFSET 0
