@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -324,11 +323,22 @@ linger(int fd)
 	}
 }
 
+/* A request without a body still ends its input with an empty record. Apache sends that after the parameters, on its own: closing
+ * before it came would make Apache throw the answer away and say 503. Mostly the record is in libfcgi's buffer already and
+ * this reads nothing. */
+static void
+take_end_of_input(struct fcgi_conn *f)
+{
+	const struct timeval limit = { .tv_sec = LINGER_MS / 1000 };
+	char                 byte;
+
+	if (setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0)
+		(void)FCGX_GetStr(&byte, 1, f->r.in);
+}
+
 void
 fcgi_end(struct fcgi_conn *f, bool body_left)
 {
-	int unread = 0;
-
 	if (FCGX_FClose(f->r.err) != 0 || FCGX_FClose(f->r.out) != 0 || FCGX_GetError(f->r.in) != 0)
 		f->broken = true;
 	if (f->r.keepConnection && !f->broken && !body_left && f->in_ended) {
@@ -336,9 +346,10 @@ fcgi_end(struct fcgi_conn *f, bool body_left)
 		FCGX_Finish_r(&f->r);
 		return;
 	}
-	if (!f->broken &&
-	    (body_left || (!f->in_ended && ioctl(f->r.ipcFd, FIONREAD, &unread) == 0 && unread > 0)))
+	if (!f->broken && body_left)
 		linger(f->r.ipcFd);
+	else if (!f->broken && !f->in_ended)
+		take_end_of_input(f);
 	close_now(f);
 }
 
