@@ -35,7 +35,7 @@ SELECT f.*, t.id, t.digest, t.is_immutable, t.tag_window_s
 FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   SELECT t.id, m.digest, t.is_immutable, n.tag_window_s FROM tag t JOIN manifest m ON m.id = t.manifest_id, account n
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
-    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id) t ON true;
+    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id OFFSET 0) t ON true;
 
 -- name: tag_delete
 -- args: tag_id int8, window_ms int8, keep_immutable bool

@@ -8,7 +8,7 @@
 SELECT f.*, u.* FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   SELECT u.id, u.uuid, l.name, u.offset_bytes, u.hash_state, u.store_state, u.chunks, COALESCE(u.lease_until_ms > kade_now_ms(), false)
   FROM upload u JOIN location l ON l.id = u.location_id
-  WHERE (f.may_write OR f.may_create) AND u.repository_id = f.repository_id AND u.uuid = $7) u ON true;
+  WHERE (f.may_write OR f.may_create) AND u.repository_id = f.repository_id AND u.uuid = $7 OFFSET 0) u ON true;
 
 -- name: upload_start
 -- args: uuid text, repository_id int8, location text, account_id int8?, store_state text, hash_state text
