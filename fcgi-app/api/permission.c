@@ -3,6 +3,7 @@
 #include "api/routes.h"
 #include "api/view-account.h"
 #include "api/view-permission.h"
+#include "auth/scope.h"
 #include "base/ctx.h"
 #include "base/js.h"
 #include "db/db.h"

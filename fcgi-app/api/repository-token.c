@@ -1,5 +1,6 @@
 /* Access tokens of repositories: gone since long, as in Quay. Whoever administrates the repository is told so. */
 #include "api/routes.h"
+#include "auth/scope.h"
 #include "base/ctx.h"
 #include "http/field.h"
 #include "http/response.h"

@@ -2,6 +2,7 @@
 #include "api/log-action.h"
 #include "api/robot-owner.h"
 #include "api/routes.h"
+#include "auth/scope.h"
 #include "base/arena.h"
 #include "base/ctx.h"
 #include "base/js.h"

@@ -1,5 +1,6 @@
 /* Robot accounts: of the caller's own namespace and of organizations, by the same code. */
 #include "api/log-action.h"
+#include "api/robot-owner.h"
 #include "api/routes.h"
 #include "api/view-account.h"
 #include "api/view-permission.h"
@@ -18,7 +19,6 @@
 #include "model/account.h"
 #include "model/robot.h"
 #include "oci/name.h"
-#include "api/robot-owner.h"
 
 #define BODY_BYTES (1 << 20)
 static const struct say SAY_BODY = { 400, "invalid_request", "The body is too large" };

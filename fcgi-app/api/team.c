@@ -4,6 +4,7 @@
 #include "api/view-account.h"
 #include "api/view-organization.h"
 #include "api/view-permission.h"
+#include "auth/scope.h"
 #include "base/arena.h"
 #include "base/ctx.h"
 #include "base/js.h"
