@@ -233,6 +233,8 @@ app_routes(void)
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
 		                                      API_APP_TOKEN_ROUTES, API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
+		                                      API_ORGANIZATION_ROUTES, API_ORGANIZATION_MEMBER_ROUTES, API_TEAM_ROUTES, API_ROBOT_ROUTES,
+		                                      API_ROBOT_FEDERATION_ROUTES, API_PROTOTYPE_ROUTES, API_PERMISSION_ROUTES, API_REPOSITORY_TOKEN_ROUTES,
 		                                      NULL };
 
 	return TABLES;

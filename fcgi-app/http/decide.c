@@ -7,6 +7,7 @@
 #include "auth/scope.h"
 #include "base/ctx.h"
 #include "conf/conf.h"
+#include "db/db.h"
 #include "http/request.h"
 #include "oci/say.h"
 
@@ -21,7 +22,7 @@ decide_is_repo(const struct route *rt)
 static bool
 is_namespace(const struct route *rt)
 {
-	return rt->perm >= PERM_NS_ANY && rt->perm <= PERM_NS_ADMIN;
+	return rt->perm >= PERM_NS_ANY && rt->perm <= PERM_NS_TEAM;
 }
 
 bool
@@ -92,7 +93,7 @@ decide_absent(struct req *rq)
 	if (rq->route->proto == PROTO_API) {
 		/* Only who holds the right on any name of the namespace learns that there is none. */
 		const bool holds = (f->org_role == ORG_ROLE_ADMIN && scope_max_role(rq->ident.scopes) >= decide_needed_role(p)) ||
-		                   (decide_caps(rq) & (decide_needed_role(p) == ROLE_READ ? CAPS_SU_READ : CAPS_SU_ALL)) != 0;
+		                   (decide_caps(rq) & (decide_needed_role(p) == ROLE_READ || (rq->route->flags & ROUTE_SU_READ) != 0 ? CAPS_SU_READ : CAPS_SU_ALL)) != 0;
 		return holds ? err_set(rq->c, ERR_NOT_FOUND, "no such repository") : refuse(rq);
 	}
 	if (creates && (p == PERM_REPO_WRITE || p == PERM_REPO_READ_OR_CREATE))
@@ -117,7 +118,7 @@ decide_repo(struct req *rq)
 		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_APP_REPOSITORY);
 	switch (decide_needed_role(rt->perm)) {
 	case ROLE_ADMIN:
-		ok = f->may_admin;
+		ok = f->may_admin || ((rt->flags & ROUTE_SU_READ) != 0 && f->caller_alive && (decide_caps(rq) & CAPS_SU_READ) != 0);
 		break;
 	case ROLE_WRITE:
 		ok = f->may_write && (!v2 || f->repository_state == REPO_NORMAL);
@@ -137,13 +138,15 @@ decide_repo(struct req *rq)
 static enum err_kind
 decide_namespace(struct req *rq)
 {
-	static const enum org_role NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN };
+	static const enum org_role NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN };
 	const enum org_role need = NEED[rq->route->perm - PERM_NS_ANY];
 	const enum org_role cap = scope_max_org_role(rq->ident.scopes);
 	const enum org_role role = rq->facts.org_role < cap ? rq->facts.org_role : cap;
 	const unsigned      caps = decide_caps(rq);
 
 	if (rq->route->perm == PERM_NS_ANY || (rq->ident.kind != IDENTITY_ANONYMOUS && role >= need))
+		return ERR_NONE;
+	if (rq->route->perm == PERM_NS_TEAM && role >= ORG_ROLE_MEMBER && db_get_bool(rq->load, 0, FACTS_COLS))
 		return ERR_NONE;
 	if ((caps & CAPS_SU_ALL) != 0 || ((rq->route->flags & ROUTE_SU_READ) != 0 && (caps & CAPS_SU_READ) != 0))
 		return ERR_NONE;
@@ -155,6 +158,24 @@ is_own_account(const struct req *rq, enum user_role need)
 {
 	return rq->facts.caller_id != 0 && (rq->ident.kind == IDENTITY_USER || rq->ident.kind == IDENTITY_OAUTH) &&
 	       scope_max_user_role(rq->ident.scopes) >= need;
+}
+
+/* The caller's own account, for writes in it or beside it. */
+static enum err_kind
+decide_own(struct req *rq)
+{
+	static const struct say SAY_RESTRICTED = { 403, "message", "Operation not allowed on restricted user owned namespace" };
+	const struct conf      *cf = rq->c->conf;
+	const bool              is_restricted = facts_is_restricted(cf, &rq->ident, str_of(rq->ident.name));
+
+	if (!is_own_account(rq, USER_ROLE_ADMIN))
+		return refuse(rq);
+	if (is_restricted && (rq->route->flags & ROUTE_NOT_RESTRICTED) != 0)
+		return err_say(rq->c, ERR_DENIED, &SAY_RESTRICTED);
+	if (rq->route->perm == PERM_NEW_ORGANIZATION &&
+	    (is_restricted || (cf->feature_superusers_org_creation_only && (!facts_is_superuser(cf, &rq->ident) || facts_is_global_reader(cf, &rq->ident)))))
+		return refuse(rq);
+	return ERR_NONE;
 }
 
 enum err_kind
@@ -176,7 +197,8 @@ decide(struct req *rq)
 	case PERM_USER_READ:
 		return is_own_account(rq, USER_ROLE_READ) ? ERR_NONE : refuse_own(rq);
 	case PERM_USER_ADMIN:
-		return is_own_account(rq, USER_ROLE_ADMIN) ? ERR_NONE : refuse(rq);
+	case PERM_NEW_ORGANIZATION:
+		return decide_own(rq);
 	case PERM_SUPERUSER:
 		return known && facts_is_superuser(rq->c->conf, &rq->ident) && !facts_is_global_reader(rq->c->conf, &rq->ident) ? ERR_NONE : refuse(rq);
 	case PERM_SUPERUSER_READ:

@@ -46,9 +46,11 @@ enum perm {
 	PERM_NS_MEMBER,  /* in any team */
 	PERM_NS_CREATE,  /* may create repositories */
 	PERM_NS_ADMIN,
+	PERM_NS_TEAM, /* in the team that `.load` is about (its first column behind the facts says so), or admin */
 	/* of the caller's own account: a user, not a robot; a token needs the scope user:read or user:admin */
 	PERM_USER_READ,
 	PERM_USER_ADMIN,
+	PERM_NEW_ORGANIZATION, /* the same, where the configuration lets this user make organizations */
 	PERM_SUPERUSER,
 	PERM_SUPERUSER_READ /* or global read-only superuser */
 };
@@ -68,7 +70,8 @@ enum route_flags {
 	ROUTE_ANONYMOUS_OK = 1024, /* served without identity though FEATURE_ANONYMOUS_ACCESS is off */
 	ROUTE_READONLY_OK = 2048, /* writes that a read-only registry allows: sign-in */
 	ROUTE_SESSION_401 = 4096, /* PERM_USER_*: whoever lacks the right gets 401 with session_required: false */
-	ROUTE_INTERNAL = 8192     /* API: not in the discovery document unless asked for */
+	ROUTE_INTERNAL = 8192,    /* API: not in the discovery document unless asked for */
+	ROUTE_NOT_RESTRICTED = 16384 /* API: refused to restricted users (FEATURE_RESTRICTED_USERS): writes in the own namespace */
 };
 
 struct route {
