@@ -21,7 +21,7 @@ decide_is_repo(const struct route *rt)
 static bool
 is_namespace(const struct route *rt)
 {
-	return rt->perm >= PERM_NS_ANY && rt->perm <= PERM_NS_ADMIN;
+	return rt->perm >= PERM_NS_ANY && rt->perm <= PERM_NS_SUPERUSER;
 }
 
 bool
@@ -127,13 +127,13 @@ decide_repo(struct req *rq)
 static enum err_kind
 decide_namespace(struct req *rq)
 {
-	static const enum org_role NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN };
-	const enum org_role need = NEED[rq->route->perm - PERM_NS_ANY];
+	static const unsigned NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN + 1 };
+	const unsigned      need = NEED[rq->route->perm - PERM_NS_ANY];
 	const enum org_role cap = scope_max_org_role(rq->ident.scopes);
 	const enum org_role role = rq->facts.org_role < cap ? rq->facts.org_role : cap;
 	const unsigned      caps = decide_caps(rq);
 
-	if (rq->route->perm == PERM_NS_ANY || (rq->ident.kind != IDENTITY_ANONYMOUS && role >= need))
+	if (rq->route->perm == PERM_NS_ANY || (rq->ident.kind != IDENTITY_ANONYMOUS && (unsigned)role >= need))
 		return ERR_NONE;
 	if ((caps & CAPS_SU_ALL) != 0 || ((rq->route->flags & ROUTE_SU_READ) != 0 && (caps & CAPS_SU_READ) != 0))
 		return ERR_NONE;
@@ -178,6 +178,10 @@ decide(struct req *rq)
 		return known && facts_is_superuser(rq->c->conf, &rq->ident) && !is_global_reader(rq) ? ERR_NONE : refuse(rq);
 	case PERM_SUPERUSER_READ:
 		return known && (facts_is_superuser(rq->c->conf, &rq->ident) || is_global_reader(rq)) ? ERR_NONE : refuse(rq);
+	case PERM_SU_FULL_READ:
+		return known && ((facts_is_superuser(rq->c->conf, &rq->ident) && rq->c->conf->feature_superusers_full_access) || is_global_reader(rq))
+		           ? ERR_NONE
+		           : refuse(rq);
 	default:
 		return ERR_NONE;
 	}

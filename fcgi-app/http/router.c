@@ -212,9 +212,12 @@ router_row(const struct router *r, size_t i)
 static bool
 is_on(const struct req *rq, const struct route *rt)
 {
-	if (rt->feature == 0)
-		return true;
-	return rq->c->conf != NULL && *((const bool *)rq->c->conf + rt->feature - 1);
+	const size_t flags[] = { rt->feature, rt->also[0], rt->also[1] };
+
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		if (flags[i] != 0 && (rq->c->conf == NULL || !*((const bool *)rq->c->conf + flags[i] - 1)))
+			return false;
+	return true;
 }
 
 /* The walk is at the end of a path: its rows count. True when one is for the request's method. */
