@@ -4,4 +4,5 @@
 #include "http/route.h"
 
 extern const struct route API_INITIALIZE_ROUTES[], API_SIGNIN_ROUTES[];
+extern const struct route API_APP_TOKEN_ROUTES[], API_SIGNUP_ROUTES[], API_STAR_ROUTES[], API_USER_ROUTES[], API_USER_NOTE_ROUTES[];
 #endif

@@ -72,6 +72,16 @@ refuse(struct req *rq)
 	                                                                          : err_set(rq->c, ERR_UNAUTHENTICATED, "no right");
 }
 
+/* Who is not signed in asks for the own account: clients tell from the member that they need not sign in to go on. */
+static enum err_kind
+refuse_own(struct req *rq)
+{
+	if ((rq->route->flags & ROUTE_SESSION_401) == 0)
+		return refuse(rq);
+	err_set(rq->c, ERR_UNAUTHENTICATED, "not signed in");
+	return err_detail(rq->c, "{\"session_required\":false}");
+}
+
 static enum err_kind
 decide_absent(struct req *rq)
 {
@@ -141,13 +151,6 @@ decide_namespace(struct req *rq)
 }
 
 static bool
-is_global_reader(const struct req *rq)
-{
-	return rq->c->conf->feature_super_users && rq->ident.name != NULL && rq->ident.kind != IDENTITY_ROBOT &&
-	       str_list_has(&rq->c->conf->global_readonly_super_users, str_of(rq->ident.name));
-}
-
-static bool
 is_own_account(const struct req *rq, enum user_role need)
 {
 	return rq->facts.caller_id != 0 && (rq->ident.kind == IDENTITY_USER || rq->ident.kind == IDENTITY_OAUTH) &&
@@ -171,15 +174,16 @@ decide(struct req *rq)
 	case PERM_TOKEN:
 		return known || rq->ident.key_id != NULL ? ERR_NONE : refuse(rq);
 	case PERM_USER_READ:
-		return is_own_account(rq, USER_ROLE_READ) ? ERR_NONE : refuse(rq);
+		return is_own_account(rq, USER_ROLE_READ) ? ERR_NONE : refuse_own(rq);
 	case PERM_USER_ADMIN:
 		return is_own_account(rq, USER_ROLE_ADMIN) ? ERR_NONE : refuse(rq);
 	case PERM_SUPERUSER:
-		return known && facts_is_superuser(rq->c->conf, &rq->ident) && !is_global_reader(rq) ? ERR_NONE : refuse(rq);
+		return known && facts_is_superuser(rq->c->conf, &rq->ident) && !facts_is_global_reader(rq->c->conf, &rq->ident) ? ERR_NONE : refuse(rq);
 	case PERM_SUPERUSER_READ:
-		return known && (facts_is_superuser(rq->c->conf, &rq->ident) || is_global_reader(rq)) ? ERR_NONE : refuse(rq);
+		return known && (facts_is_superuser(rq->c->conf, &rq->ident) || facts_is_global_reader(rq->c->conf, &rq->ident)) ? ERR_NONE : refuse(rq);
 	case PERM_SU_FULL_READ:
-		return known && ((facts_is_superuser(rq->c->conf, &rq->ident) && rq->c->conf->feature_superusers_full_access) || is_global_reader(rq))
+		return known && (facts_is_global_reader(rq->c->conf, &rq->ident) ||
+		                 (facts_is_superuser(rq->c->conf, &rq->ident) && rq->c->conf->feature_superusers_full_access))
 		           ? ERR_NONE
 		           : refuse(rq);
 	default:

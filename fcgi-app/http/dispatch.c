@@ -335,6 +335,8 @@ serve(struct req *rq)
 	TRY(param_check(rq, rq->route->query));
 	if (rq->route->body != NULL)
 		TRY(field_read_body(rq, rq->route->body, rq->route->body_bytes != 0 ? rq->route->body_bytes : JS_API.bytes));
+	if (rq->route->prepare != NULL)
+		TRY(rq->route->prepare(rq));
 	return rq->route->tx == TX_WRITE ? run_in_tx(rq) : rq->route->run(rq);
 }
 

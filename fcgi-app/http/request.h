@@ -68,6 +68,7 @@ struct req {
 	struct facts facts;
 	struct session session; /* of /api and the site: loaded when the row takes cookies */
 	const json_t *body; /* the JSON body of a row that declares one */
+	void *prepared;     /* what the row's .prepare made */
 	enum stmt load_stmt; /* what was loaded: the row's .load, or what its bind chose instead */
 	const struct db_result
 	    *load; /* result of the row's .load; the handler's columns start at FACTS_COLS */

@@ -68,7 +68,9 @@ enum route_flags {
 	ROUTE_NO_CSRF = 256,
 	ROUTE_STATE_NORMAL = 512, /* API: 503 on a repository that is read-only or a mirror */
 	ROUTE_ANONYMOUS_OK = 1024, /* served without identity though FEATURE_ANONYMOUS_ACCESS is off */
-	ROUTE_READONLY_OK = 2048  /* writes that a read-only registry allows: sign-in */
+	ROUTE_READONLY_OK = 2048, /* writes that a read-only registry allows: sign-in */
+	ROUTE_SESSION_401 = 4096, /* PERM_USER_*: whoever lacks the right gets 401 with session_required: false */
+	ROUTE_INTERNAL = 8192     /* API: not in the discovery document unless asked for */
 };
 
 struct route {
@@ -86,9 +88,13 @@ struct route {
 	 * bind appends the arguments after the facts'. */
 	enum stmt        load;
 	enum err_kind  (*bind)(struct req *rq, struct db_args *a);
+	/* What takes long and must not hold a connection (a password's hash): after the checks, before the handler's transaction,
+	 * once however often that is run. Leaves its result in rq->prepared. NULL = nothing. */
+	enum err_kind  (*prepare)(struct req *rq);
 	enum err_kind  (*run)(struct req *rq);
 	size_t           feature;     /* CONF_FLAG(feature_x): off = the path does not exist; 0 = always on */
-	size_t           also[2];     /* further flags that must be on; 0 = none */
+	size_t           feature_too; /* a second such flag; 0 = none */
+	size_t           feature_third;
 	size_t           mem_bytes;   /* arena limit; 0 = 512 KiB */
 	size_t           body_bytes;  /* largest body that req_body_all() takes; 0 = 1 MiB */
 	const struct field *body;        /* JSON body of this shape: rq->body; NULL = none is read */

@@ -210,14 +210,16 @@ router_row(const struct router *r, size_t i)
 }
 
 static bool
+flag_is_on(const struct conf *cf, size_t flag)
+{
+	return flag == 0 || (cf != NULL && *((const bool *)cf + flag - 1));
+}
+
+static bool
 is_on(const struct req *rq, const struct route *rt)
 {
-	const size_t flags[] = { rt->feature, rt->also[0], rt->also[1] };
-
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-		if (flags[i] != 0 && (rq->c->conf == NULL || !*((const bool *)rq->c->conf + flags[i] - 1)))
-			return false;
-	return true;
+	return flag_is_on(rq->c->conf, rt->feature) && flag_is_on(rq->c->conf, rt->feature_too) &&
+	       flag_is_on(rq->c->conf, rt->feature_third);
 }
 
 /* The walk is at the end of a path: its rows count. True when one is for the request's method. */

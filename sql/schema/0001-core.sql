@@ -76,6 +76,11 @@ CREATE TABLE account_network (                   -- networks from which a name s
   account_id int8 NOT NULL REFERENCES account ON DELETE CASCADE,
   network text COLLATE "C" NOT NULL, last_ms int8 NOT NULL DEFAULT kade_now_ms(), PRIMARY KEY (account_id, network)
 );
+CREATE TABLE deleted_namespace (                 -- users and organizations that are gone, until their repositories are collected
+  account_id int8 PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+  name text COLLATE "C" NOT NULL UNIQUE,          -- reserved until then
+  kind int2 NOT NULL, deleted_ms int8 NOT NULL DEFAULT kade_now_ms()
+);
 CREATE TABLE account_region (account_id int8 NOT NULL REFERENCES account ON DELETE CASCADE, location_id int4 NOT NULL, PRIMARY KEY (account_id, location_id));
 
 CREATE TABLE team (

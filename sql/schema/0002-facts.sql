@@ -127,6 +127,9 @@ END $$;
 CREATE FUNCTION kade_organization_ensure(p_name text, p_email text, p_creator int8, p_window_s int8) RETURNS int8 LANGUAGE plpgsql AS $$
 DECLARE v_id int8; v_team int8;
 BEGIN
+  IF EXISTS (SELECT 1 FROM deleted_namespace d WHERE d.name = p_name) THEN
+    RETURN NULL;
+  END IF;
   INSERT INTO account (kind, name, email, is_verified, tag_window_s) VALUES (2, p_name, p_email, true, p_window_s) ON CONFLICT (name) DO NOTHING RETURNING id INTO v_id;
   IF v_id IS NULL THEN
     SELECT id INTO v_id FROM account WHERE name = p_name AND kind = 2;

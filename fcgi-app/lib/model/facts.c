@@ -94,6 +94,13 @@ facts_reads_everything(const struct conf *cf, const struct identity *id)
 	       (str_list_has(&cf->global_readonly_super_users, str_of(id->name)) || (cf->feature_superusers_full_access && facts_is_superuser(cf, id)));
 }
 
+bool
+facts_is_global_reader(const struct conf *cf, const struct identity *id)
+{
+	return cf->feature_super_users && id->name != NULL && id->kind != IDENTITY_ROBOT &&
+	       str_list_has(&cf->global_readonly_super_users, str_of(id->name));
+}
+
 unsigned
 facts_caps(const struct conf *cf, const struct identity *id, struct str ns, struct str repo, enum role need)
 {
