@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -323,33 +324,40 @@ linger(int fd)
 	}
 }
 
-/* A request without a body still ends its input with an empty record. Apache sends that after the parameters, on its own: closing
- * before it came would make Apache throw the answer away and say 503. Mostly the record is in libfcgi's buffer already and
- * this reads nothing. */
+/* The empty record that ends the input may still be on its way: httpd writes it apart from the parameters, and takes a
+ * connection that is closed before that for a failure of ours (503). The answer is out; mostly the record is here already. */
 static void
-take_end_of_input(struct fcgi_conn *f)
+await_input_end(struct fcgi_conn *f)
 {
-	const struct timeval limit = { .tv_sec = LINGER_MS / 1000 };
-	char                 byte;
+	const struct timeval brief = { .tv_sec = LINGER_MS / 1000 };
+	char one;
+	int why;
 
-	if (setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0)
-		(void)FCGX_GetStr(&byte, 1, f->r.in);
+	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief);
+	if (fcgi_read(f, &one, 1, &why) != 0)
+		f->in_ended = false;
+	if (why != 0)
+		f->broken = true;
+	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &f->timeout, sizeof f->timeout);
 }
 
 void
 fcgi_end(struct fcgi_conn *f, bool body_left)
 {
+	int unread = 0;
+
 	if (FCGX_FClose(f->r.err) != 0 || FCGX_FClose(f->r.out) != 0 || FCGX_GetError(f->r.in) != 0)
 		f->broken = true;
+	if (!f->broken && !body_left && !f->in_ended && f->r.role != FCGI_AS_AUTHORIZER)
+		await_input_end(f);
 	if (f->r.keepConnection && !f->broken && !body_left && f->in_ended) {
 		FCGX_Detach(&f->r);
 		FCGX_Finish_r(&f->r);
 		return;
 	}
-	if (!f->broken && body_left)
+	if (!f->broken &&
+	    (body_left || (!f->in_ended && ioctl(f->r.ipcFd, FIONREAD, &unread) == 0 && unread > 0)))
 		linger(f->r.ipcFd);
-	else if (!f->broken && !f->in_ended)
-		take_end_of_input(f);
 	close_now(f);
 }
 
