@@ -11,6 +11,7 @@
 #include "http/request.h"
 #include "oci/say.h"
 
+static const struct say SAY_LOGIN = { 401, "error", "Method requires login and no valid login could be loaded." };
 static const struct say SAY_STATE = { 503, "message", "Repository is in read only or mirror mode" };
 
 bool
@@ -69,6 +70,8 @@ may_make_namespace(const struct req *rq)
 static enum err_kind
 refuse(struct req *rq)
 {
+	if (rq->route->proto == PROTO_SITE && rq->ident.kind == IDENTITY_ANONYMOUS)
+		return err_say(rq->c, ERR_UNAUTHENTICATED, &SAY_LOGIN);
 	return rq->route->proto == PROTO_API && rq->ident.kind != IDENTITY_ANONYMOUS ? err_set(rq->c, ERR_DENIED, "no right")
 	                                                                          : err_set(rq->c, ERR_UNAUTHENTICATED, "no right");
 }

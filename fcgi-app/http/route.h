@@ -30,7 +30,8 @@ enum auth_mode {
 	AUTH_NONE,     /* no look at credentials at all */
 	AUTH_REGISTRY, /* Bearer registry token or Basic */
 	AUTH_BASIC,    /* Basic only: /v2/auth */
-	AUTH_API       /* Bearer OAuth token or session cookie */
+	AUTH_API,      /* Bearer OAuth token or session cookie */
+	AUTH_SITE      /* Basic with a person's password, or session cookie */
 };
 enum perm {
 	PERM_NONE,       /* anybody */
