@@ -73,6 +73,17 @@ open_stores(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 	return store_set_open(c, &sc, &app->stores) == ERR_NONE || failed(c, "storage", why, why_bytes);
 }
 
+/* What an operator must know before the first push: a local folder is no store for production. */
+static void
+warn_of_stores(const struct ctx *c, const struct app *app)
+{
+	for (size_t i = 0; i < store_count(app->stores); i++) {
+		const struct store *s = store_at(app->stores, i);
+		if (s->driver->warning != NULL)
+			log_line(c, LOG_LEVEL_WARN, "location %s: %s", s->name, s->driver->warning);
+	}
+}
+
 static bool
 open_login(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 {
@@ -212,6 +223,8 @@ app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 	app->db = c.db = open_db(app->conf, o->threads);
 	ok = open_stores(&c, app, why, why_bytes) && open_login(&c, app, why, why_bytes) && open_page_key(&c, app, why, why_bytes) &&
 	     open_redis(&c, app, why, why_bytes);
+	if (ok && strcmp(o->pool, "api") == 0)
+		warn_of_stores(&c, app);
 	if (ok)
 		announce(&c, app);
 	arena_free(c.mem);

@@ -22,7 +22,7 @@ decide_is_repo(const struct route *rt)
 static bool
 is_namespace(const struct route *rt)
 {
-	return rt->perm >= PERM_NS_ANY && rt->perm <= PERM_NS_TEAM;
+	return rt->perm >= PERM_NS_ANY && rt->perm <= PERM_NS_SUPERUSER;
 }
 
 bool
@@ -138,13 +138,14 @@ decide_repo(struct req *rq)
 static enum err_kind
 decide_namespace(struct req *rq)
 {
-	static const enum org_role NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN };
-	const enum org_role need = NEED[rq->route->perm - PERM_NS_ANY];
+	/* of PERM_NS_ANY and those after it: any, member, creator, admin, team (admin unless in it), superuser */
+	static const unsigned NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN + 1 };
+	const unsigned        need = NEED[rq->route->perm - PERM_NS_ANY];
 	const enum org_role cap = scope_max_org_role(rq->ident.scopes);
 	const enum org_role role = rq->facts.org_role < cap ? rq->facts.org_role : cap;
 	const unsigned      caps = decide_caps(rq);
 
-	if (rq->route->perm == PERM_NS_ANY || (rq->ident.kind != IDENTITY_ANONYMOUS && role >= need))
+	if (rq->route->perm == PERM_NS_ANY || (rq->ident.kind != IDENTITY_ANONYMOUS && (unsigned)role >= need))
 		return ERR_NONE;
 	if (rq->route->perm == PERM_NS_TEAM && role >= ORG_ROLE_MEMBER && db_get_bool(rq->load, 0, FACTS_COLS))
 		return ERR_NONE;
@@ -203,6 +204,11 @@ decide(struct req *rq)
 		return known && facts_is_superuser(rq->c->conf, &rq->ident) && !facts_is_global_reader(rq->c->conf, &rq->ident) ? ERR_NONE : refuse(rq);
 	case PERM_SUPERUSER_READ:
 		return known && (facts_is_superuser(rq->c->conf, &rq->ident) || facts_is_global_reader(rq->c->conf, &rq->ident)) ? ERR_NONE : refuse(rq);
+	case PERM_SU_FULL_READ:
+		return known && (facts_is_global_reader(rq->c->conf, &rq->ident) ||
+		                 (facts_is_superuser(rq->c->conf, &rq->ident) && rq->c->conf->feature_superusers_full_access))
+		           ? ERR_NONE
+		           : refuse(rq);
 	default:
 		return ERR_NONE;
 	}

@@ -198,7 +198,8 @@ load(struct req *rq)
 {
 	const struct route *rt = rq->route;
 
-	if (rt->auth == AUTH_NONE && rt->load == STMT_NONE && !decide_has_facts(rt)) {
+	/* AUTH_BASIC: the credential was looked up a moment ago, and the statement of the scopes looks again. */
+	if ((rt->auth == AUTH_NONE || rt->auth == AUTH_BASIC) && rt->load == STMT_NONE && !decide_has_facts(rt)) {
 		rq->facts.caller_alive = true;
 		return ERR_NONE;
 	}

@@ -47,12 +47,14 @@ enum perm {
 	PERM_NS_CREATE,  /* may create repositories */
 	PERM_NS_ADMIN,
 	PERM_NS_TEAM, /* in the team that `.load` is about (its first column behind the facts says so), or admin */
+	PERM_NS_SUPERUSER, /* a superuser with full access alone; the row has ROUTE_SU_FULL */
 	/* of the caller's own account: a user, not a robot; a token needs the scope user:read or user:admin */
 	PERM_USER_READ,
 	PERM_USER_ADMIN,
 	PERM_NEW_ORGANIZATION, /* the same, where the configuration lets this user make organizations */
 	PERM_SUPERUSER,
-	PERM_SUPERUSER_READ /* or global read-only superuser */
+	PERM_SUPERUSER_READ, /* or global read-only superuser */
+	PERM_SU_FULL_READ    /* a superuser with full access, or global read-only superuser */
 };
 enum rate_class { RATE_NONE, RATE_REGISTRY_READ, RATE_REGISTRY_WRITE, RATE_AUTH, RATE_API_READ, RATE_API_WRITE, RATE_CLASSES };
 enum tx { TX_NONE, TX_WRITE }; /* TX_WRITE: the dispatcher commits when the handler returns ERR_NONE, retries 40001 and 40P01 */
@@ -95,6 +97,7 @@ struct route {
 	enum err_kind  (*run)(struct req *rq);
 	size_t           feature;     /* CONF_FLAG(feature_x): off = the path does not exist; 0 = always on */
 	size_t           feature_too; /* a second such flag; 0 = none */
+	size_t           feature_third;
 	size_t           mem_bytes;   /* arena limit; 0 = 512 KiB */
 	size_t           body_bytes;  /* largest body that req_body_all() takes; 0 = 1 MiB */
 	const struct field *body;        /* JSON body of this shape: rq->body; NULL = none is read */

@@ -218,7 +218,8 @@ flag_is_on(const struct conf *cf, size_t flag)
 static bool
 is_on(const struct req *rq, const struct route *rt)
 {
-	return flag_is_on(rq->c->conf, rt->feature) && flag_is_on(rq->c->conf, rt->feature_too);
+	return flag_is_on(rq->c->conf, rt->feature) && flag_is_on(rq->c->conf, rt->feature_too) &&
+	       flag_is_on(rq->c->conf, rt->feature_third);
 }
 
 /* The walk is at the end of a path: its rows count. True when one is for the request's method. */
