@@ -46,6 +46,15 @@ address_of(const json_t *body, struct str *out)
 	return json_object_get(body, key) != NULL;
 }
 
+static void
+put_text(json_t *o, const char *key, struct str text)
+{
+	if (text.p == NULL)
+		jo_null(o, key);
+	else
+		jo_strn(o, key, text);
+}
+
 static enum err_kind
 api_organization_create(struct req *rq)
 {
@@ -65,7 +74,7 @@ api_organization_create(struct req *rq)
 	if (e == ERR_CONFLICT)
 		return err_say(c, ERR_BAD_INPUT, &SAY_TAKEN);
 	TRY(e);
-	jo_strn(log, "email", n.email);
+	put_text(log, "email", n.email);
 	jo_strn(log, "namespace", n.name);
 	TRY(log_action(rq, AUDIT_org_create, id, 0, log));
 	res_body(rq, 201, "application/json", STR("\"Created\"\n"));
@@ -102,13 +111,13 @@ log_changes(struct req *rq, const struct organization_settings *s)
 	}
 	if (s->set_invoice_address) {
 		log = js_object(rq->c);
-		jo_strn(log, "invoice_email_address", s->invoice_address);
+		put_text(log, "invoice_email_address", s->invoice_address);
 		jo_str(log, "namespace", ns);
 		TRY(log_action(rq, AUDIT_org_change_invoicing, id, 0, log));
 	}
 	if (s->set_email) {
 		log = js_object(rq->c);
-		jo_strn(log, "email", s->email);
+		put_text(log, "email", s->email);
 		jo_str(log, "namespace", ns);
 		jo_str(log, "old_email", db_get_str(rq->load, 0, ORGANIZATION_LOAD_ORG0 + 1));
 		TRY(log_action(rq, AUDIT_org_change_email, id, 0, log));

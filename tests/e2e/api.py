@@ -163,7 +163,7 @@ def logs(stack, kind, **members):
 
     rows = stack.sql(
         "SELECT n.name, p.name, l.metadata FROM audit_log l JOIN audit_kind k ON k.id = l.kind LEFT JOIN account n ON n.id = l.namespace_id"
-        " LEFT JOIN account p ON p.id = l.performer_id WHERE k.name = %s ORDER BY l.id DESC", kind)
+        " LEFT JOIN account p ON p.id = l.performer_id WHERE k.name = %s ORDER BY l.at_ms DESC, l.id DESC", kind)
     found = [(n, p, json.loads(m)) for n, p, m in rows]
     return [row for row in found if all(row[2].get(k) == v for k, v in members.items())]
 

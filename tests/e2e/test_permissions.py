@@ -58,6 +58,9 @@ class World:
         self.values = {"org": self.org, "repo": self.repo, "open": self.open, "missing_repo": f"{self.org}/missing", "missing_org": "no-such-org",
                        "other_user": "p-other", "team": "members", "robot": "bot", "uuid": "00000000-0000-4000-8000-000000000000"}
         self.values.update(self.oauth_values())
+        self.values["prototype"] = self.one(
+            "INSERT INTO default_permission (organization_id, delegate_id, role) SELECT o.id, u.id, 1 FROM account o, account u"
+            " WHERE o.name = %s AND u.name = 'p-other' RETURNING uuid", self.org)
         self.take()
 
     def take(self):
