@@ -232,7 +232,7 @@ app_routes(void)
 		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES,
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
-		                                      API_REPOSITORY_LIST_ROUTES, API_REPOSITORY_ROUTES, API_ABSENT_ROUTES,
+		                                      API_REPOSITORY_LIST_ROUTES, API_REPOSITORY_ROUTES, API_ABSENT_ROUTES, API_TAG_LIST_ROUTES, API_TAG_ROUTES,
 		                                      NULL };
 
 	return TABLES;

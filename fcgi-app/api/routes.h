@@ -4,5 +4,5 @@
 #include "http/route.h"
 
 extern const struct route API_INITIALIZE_ROUTES[], API_SIGNIN_ROUTES[];
-extern const struct route API_REPOSITORY_LIST_ROUTES[], API_REPOSITORY_ROUTES[], API_ABSENT_ROUTES[];
+extern const struct route API_REPOSITORY_LIST_ROUTES[], API_REPOSITORY_ROUTES[], API_ABSENT_ROUTES[], API_TAG_LIST_ROUTES[], API_TAG_ROUTES[];
 #endif
