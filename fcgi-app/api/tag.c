@@ -186,7 +186,7 @@ change_manifest(struct req *rq, const struct target *g)
 		return tag_immutable_error(rq->c, "overwrite", g->t.name);
 	TRY(tag_move(rq->c, &m));
 	jo_strn(meta, "manifest_digest", digest);
-	jo_strn(meta, "original_manifest_digest", g->t.digest);
+	jo_str(meta, "original_manifest_digest", g->t.digest.n == 0 ? NULL : str_dup(rq->c->mem, g->t.digest));
 	return log_tag(rq, g->t.id != 0 ? AUDIT_move_tag : AUDIT_create_tag, meta);
 }
 
