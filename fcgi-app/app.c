@@ -230,6 +230,7 @@ app_routes(void)
 {
 	static const struct route *const TABLES[] = { REG_PING_ROUTES, REG_TOKEN_ROUTES, REG_BLOB_ROUTES, REG_UPLOAD_ROUTES,
 		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES,
+		                                      SITE_KEY_SERVER_ROUTES, SITE_WELL_KNOWN_ROUTES,
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
 		                                      API_APP_TOKEN_ROUTES, API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
