@@ -234,7 +234,7 @@ app_routes(void)
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
 		                                      API_APP_TOKEN_ROUTES, API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
-		                                      API_MESSAGE_ROUTES, API_SERVICE_KEY_ROUTES, API_SUPERUSER_LIST_ROUTES, API_SUPERUSER_ORG_ROUTES,
+		                                      API_MESSAGE_ROUTES, API_NOTIFICATION_ROUTES, API_QUOTA_ROUTES, API_QUOTA_OTHER_ROUTES, API_SERVICE_KEY_ROUTES, API_SUPERUSER_LIST_ROUTES, API_SUPERUSER_ORG_ROUTES,
 		                                      API_SUPERUSER_REGISTRY_ROUTES, API_SUPERUSER_USER_ROUTES,
 		                                      NULL };
 

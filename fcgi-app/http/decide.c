@@ -92,7 +92,7 @@ decide_absent(struct req *rq)
 	if (rq->route->proto == PROTO_API) {
 		/* Only who holds the right on any name of the namespace learns that there is none. */
 		const bool holds = (f->org_role == ORG_ROLE_ADMIN && scope_max_role(rq->ident.scopes) >= decide_needed_role(p)) ||
-		                   (decide_caps(rq) & (decide_needed_role(p) == ROLE_READ ? CAPS_SU_READ : CAPS_SU_ALL)) != 0;
+		                   (decide_caps(rq) & (decide_needed_role(p) == ROLE_READ || (rq->route->flags & ROUTE_SU_READ) != 0 ? CAPS_SU_READ : CAPS_SU_ALL)) != 0;
 		return holds ? err_set(rq->c, ERR_NOT_FOUND, "no such repository") : refuse(rq);
 	}
 	if (creates && (p == PERM_REPO_WRITE || p == PERM_REPO_READ_OR_CREATE))
@@ -117,7 +117,7 @@ decide_repo(struct req *rq)
 		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_APP_REPOSITORY);
 	switch (decide_needed_role(rt->perm)) {
 	case ROLE_ADMIN:
-		ok = f->may_admin;
+		ok = f->may_admin || ((rt->flags & ROUTE_SU_READ) != 0 && f->caller_alive && (decide_caps(rq) & CAPS_SU_READ) != 0);
 		break;
 	case ROLE_WRITE:
 		ok = f->may_write && (!v2 || f->repository_state == REPO_NORMAL);
