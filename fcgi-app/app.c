@@ -233,6 +233,7 @@ app_routes(void)
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
 		                                      API_REPOSITORY_LIST_ROUTES, API_REPOSITORY_ROUTES, API_ABSENT_ROUTES, API_TAG_LIST_ROUTES, API_TAG_ROUTES,
+		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES,
 		                                      NULL };
 
 	return TABLES;

@@ -5,4 +5,5 @@
 
 extern const struct route API_INITIALIZE_ROUTES[], API_SIGNIN_ROUTES[];
 extern const struct route API_REPOSITORY_LIST_ROUTES[], API_REPOSITORY_ROUTES[], API_ABSENT_ROUTES[], API_TAG_LIST_ROUTES[], API_TAG_ROUTES[];
+extern const struct route API_MANIFEST_ROUTES[], API_LABEL_ROUTES[];
 #endif
