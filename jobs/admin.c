@@ -7,6 +7,7 @@
 #include "admin-password.h"
 #include "admin.h"
 #include "base/arena.h"
+#include "conf/conf.h"
 #include "model/schema.h"
 #include "store/store.h"
 
@@ -225,6 +226,8 @@ run_in_tx(struct admin *a, const struct admin_command *m)
 static enum err_kind
 run(struct admin *a, const struct admin_command *m)
 {
+	if (m->tx && a->c->conf->is_readonly)
+		return err_set(a->c, ERR_READ_ONLY, "REGISTRY_STATE is readonly");
 	setup_db(&a->s, 1);
 	TRY(schema_check(a->c));
 	TRY(setup_secrets(&a->s));
@@ -236,7 +239,8 @@ static int
 finish(struct admin *a, enum err_kind e)
 {
 	if (e == ERR_NONE) {
-		fwrite(a->out.p, 1, a->out.n, stdout);
+		if (a->out.n > 0)
+			fwrite(a->out.p, 1, a->out.n, stdout);
 		if (fflush(stdout) == 0 && !ferror(stdout))
 			return EXIT_DONE;
 		perror("kade-admin: standard output");

@@ -306,7 +306,8 @@ dry_run(struct job *j)
 		       clock_iso(j->c->mem, j->due.oldest_due_ms));
 	if (j->def->show != NULL)
 		TRY(j->def->show(j, &out));
-	fwrite(out.p, 1, out.n, stdout);
+	if (out.n > 0)
+		fwrite(out.p, 1, out.n, stdout);
 	return ERR_NONE;
 }
 

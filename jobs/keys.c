@@ -13,13 +13,16 @@ static enum err_kind
 own_key(struct job *j, struct job_slice *s)
 {
 	const struct conf *cf = j->c->conf;
+	struct keyring *ring;
 	struct jose_key *key;
 
 	s->is_last = true;
 	s->n.selected = 1;
 	TRY(instance_key_load(j->c, cf->kade_key_dir != NULL ? cf->kade_key_dir : cf->dir,
 	                      cf->kade_token_algorithm == CONF_TOKEN_RS256 ? JOSE_RS256 : JOSE_ES256, &key));
-	TRY(keyring_announce(j->c, keyring_new(key, KEYRING_SERVICE, cf->base_url)));
+	ring = keyring_new(key, KEYRING_SERVICE, cf->base_url);
+	arena_defer(j->c->mem, keyring_free, ring);
+	TRY(keyring_announce(j->c, ring));
 	s->n.done = 1;
 	return ERR_NONE;
 }

@@ -65,6 +65,8 @@ setup_conf(struct setup *s, const char *program, const char *path)
 		path = conf_default_path(s->mem);
 	if (conf_load(&s->c, path, &s->c.conf, &rep) != ERR_NONE) {
 		say_errors(s, &rep, path);
+		arena_free(s->mem);
+		s->mem = s->c.mem = NULL;
 		return false;
 	}
 	s->state_dir = s->c.conf->kade_state_dir != NULL ? s->c.conf->kade_state_dir : KADE_LOCALSTATEDIR;

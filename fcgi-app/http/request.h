@@ -45,6 +45,7 @@ struct req {
 	enum http_method method;
 	const char *method_text;
 	enum proto proto;
+	bool behind_httpd; /* Apache httpd: see head.c */
 	bool authorizer;  /* FCGI_AUTHORIZER: decide, never answer with content */
 	struct str uri;   /* REQUEST_URI as received */
 	struct str path;  /* up to '?', raw, mount prefix removed */
@@ -68,6 +69,7 @@ struct req {
 	struct facts facts;
 	struct session session; /* of /api and the site: loaded when the row takes cookies */
 	const json_t *body; /* the JSON body of a row that declares one */
+	void *prepared;     /* what the row's .prepare made */
 	enum stmt load_stmt; /* what was loaded: the row's .load, or what its bind chose instead */
 	const struct db_result
 	    *load; /* result of the row's .load; the handler's columns start at FACTS_COLS */

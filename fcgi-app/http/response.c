@@ -82,16 +82,26 @@ res_headerf(struct req *rq, const char *name, const char *fmt, ...)
 	va_end(again);
 }
 
+static json_t *
+take_json(struct req *rq, int status, json_t *v)
+{
+	rq->res.status = status;
+	rq->res.json = v;
+	rq->res.has_body = true;
+	res_header_set(rq, "Content-Type", STR("application/json"));
+	return v;
+}
+
 json_t *
 res_json(struct req *rq, int status)
 {
-	json_t *o = js_object(rq->c);
+	return take_json(rq, status, js_object(rq->c));
+}
 
-	rq->res.status = status;
-	rq->res.json = o;
-	rq->res.has_body = true;
-	res_header_set(rq, "Content-Type", STR("application/json"));
-	return o;
+json_t *
+res_json_array(struct req *rq, int status)
+{
+	return take_json(rq, status, js_array(rq->c));
 }
 
 void

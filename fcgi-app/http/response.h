@@ -16,6 +16,8 @@ void res_headerf(struct req *rq, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Sets status and an empty JSON object that becomes the body when the answer is sent. Borrowed. */
 json_t *res_json(struct req *rq, int status);
+/* The same with an array. */
+json_t *res_json_array(struct req *rq, int status);
 /* Sets status, Content-Type and body (borrowed until sent: arena, result or constant). */
 void res_body(struct req *rq, int status, const char *type, struct str body);
 /* Status without body: Content-Length: 0, or none for 204 and 304. */

@@ -30,7 +30,8 @@ enum auth_mode {
 	AUTH_NONE,     /* no look at credentials at all */
 	AUTH_REGISTRY, /* Bearer registry token or Basic */
 	AUTH_BASIC,    /* Basic only: /v2/auth */
-	AUTH_API       /* Bearer OAuth token or session cookie */
+	AUTH_API,      /* Bearer OAuth token or session cookie */
+	AUTH_SITE      /* Basic with a person's password, or session cookie */
 };
 enum perm {
 	PERM_NONE,       /* anybody */
@@ -46,11 +47,15 @@ enum perm {
 	PERM_NS_MEMBER,  /* in any team */
 	PERM_NS_CREATE,  /* may create repositories */
 	PERM_NS_ADMIN,
+	PERM_NS_TEAM, /* in the team that `.load` is about (its first column behind the facts says so), or admin */
+	PERM_NS_SUPERUSER, /* a superuser with full access alone; the row has ROUTE_SU_FULL */
 	/* of the caller's own account: a user, not a robot; a token needs the scope user:read or user:admin */
 	PERM_USER_READ,
 	PERM_USER_ADMIN,
+	PERM_NEW_ORGANIZATION, /* the same, where the configuration lets this user make organizations */
 	PERM_SUPERUSER,
-	PERM_SUPERUSER_READ /* or global read-only superuser */
+	PERM_SUPERUSER_READ, /* or global read-only superuser */
+	PERM_SU_FULL_READ    /* a superuser with full access, or global read-only superuser */
 };
 enum rate_class { RATE_NONE, RATE_REGISTRY_READ, RATE_REGISTRY_WRITE, RATE_AUTH, RATE_API_READ, RATE_API_WRITE, RATE_CLASSES };
 enum tx { TX_NONE, TX_WRITE }; /* TX_WRITE: the dispatcher commits when the handler returns ERR_NONE, retries 40001 and 40P01 */
@@ -67,7 +72,10 @@ enum route_flags {
 	ROUTE_STATE_NORMAL = 512, /* API: 503 on a repository that is read-only or a mirror */
 	ROUTE_ABSENT_OK = 16384,   /* API: whoever holds the right is served though the repository is absent */
 	ROUTE_ANONYMOUS_OK = 1024, /* served without identity though FEATURE_ANONYMOUS_ACCESS is off */
-	ROUTE_READONLY_OK = 2048  /* writes that a read-only registry allows: sign-in */
+	ROUTE_READONLY_OK = 2048, /* writes that a read-only registry allows: sign-in */
+	ROUTE_SESSION_401 = 4096, /* PERM_USER_*: whoever lacks the right gets 401 with session_required: false */
+	ROUTE_INTERNAL = 8192,    /* API: not in the discovery document unless asked for */
+	ROUTE_NOT_RESTRICTED = 16384 /* API: refused to restricted users (FEATURE_RESTRICTED_USERS): writes in the own namespace */
 };
 
 struct route {
@@ -85,8 +93,13 @@ struct route {
 	 * bind appends the arguments after the facts'. */
 	enum stmt        load;
 	enum err_kind  (*bind)(struct req *rq, struct db_args *a);
+	/* What takes long and must not hold a connection (a password's hash): after the checks, before the handler's transaction,
+	 * once however often that is run. Leaves its result in rq->prepared. NULL = nothing. */
+	enum err_kind  (*prepare)(struct req *rq);
 	enum err_kind  (*run)(struct req *rq);
 	size_t           feature;     /* CONF_FLAG(feature_x): off = the path does not exist; 0 = always on */
+	size_t           feature_too; /* a second such flag; 0 = none */
+	size_t           feature_third;
 	size_t           mem_bytes;   /* arena limit; 0 = 512 KiB */
 	size_t           body_bytes;  /* largest body that req_body_all() takes; 0 = 1 MiB */
 	const struct field *body;        /* JSON body of this shape: rq->body; NULL = none is read */

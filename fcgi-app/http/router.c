@@ -210,11 +210,16 @@ router_row(const struct router *r, size_t i)
 }
 
 static bool
+flag_is_on(const struct conf *cf, size_t flag)
+{
+	return flag == 0 || (cf != NULL && *((const bool *)cf + flag - 1));
+}
+
+static bool
 is_on(const struct req *rq, const struct route *rt)
 {
-	if (rt->feature == 0)
-		return true;
-	return rq->c->conf != NULL && *((const bool *)rq->c->conf + rt->feature - 1);
+	return flag_is_on(rq->c->conf, rt->feature) && flag_is_on(rq->c->conf, rt->feature_too) &&
+	       flag_is_on(rq->c->conf, rt->feature_third);
 }
 
 /* The walk is at the end of a path: its rows count. True ends the walk: one is for the request's method, or all of them are

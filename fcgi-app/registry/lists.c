@@ -23,6 +23,15 @@ page_default(const struct conf *cf)
 	return cf->v2_pagination_size > PAGE_DEFAULT ? cf->v2_pagination_size : PAGE_DEFAULT;
 }
 
+/* How many repositories a page has: 1 for a value that is no number, as Quay. */
+static int64_t
+catalog_page_size(struct req *rq)
+{
+	const int64_t max = rq->c->conf->kade_tags_page_max > PAGE_DEFAULT ? rq->c->conf->kade_tags_page_max : PAGE_DEFAULT;
+
+	return req_query_i64(rq, "n", 1, max, req_query(rq, "n").p == NULL ? page_default(rq->c->conf) : 1);
+}
+
 static int64_t
 page_size(struct req *rq)
 {
@@ -101,9 +110,10 @@ reg_catalog(struct req *rq)
 {
 	const struct conf      *cf = rq->c->conf;
 	const unsigned          caps = facts_caps(cf, &rq->ident, STR0, STR0, ROLE_READ);
-	const int64_t           n = req_query_i64(rq, "n", 1, cf->kade_tags_page_max > PAGE_DEFAULT ? cf->kade_tags_page_max : PAGE_DEFAULT, page_default(cf));
+	const int64_t           n = catalog_page_size(rq);
 	const bool              own = rq->ident.kind != IDENTITY_OAUTH || scope_max_role(rq->ident.scopes) >= ROLE_READ; /* else public ones only */
-	const bool              everything = own && (facts_is_superuser(cf, &rq->ident) || (caps & CAPS_SU_READ) != 0);
+	const bool              named = rq->facts.caller_name != NULL && rq->ident.name != NULL && str_eq_c(str_of(rq->facts.caller_name), rq->ident.name);
+	const bool              everything = own && named && (facts_is_superuser(cf, &rq->ident) || facts_reads_everything(cf, &rq->ident));
 	const int64_t           caller_id = own ? rq->facts.caller_id : 0;
 	const struct db_result *r;
 	struct buf              b = BUF(rq->c->mem);

@@ -122,6 +122,28 @@ read_labels(struct req *rq, struct manifest_push *p, struct oci_labels *labels)
 	return ERR_NONE;
 }
 
+/* The labels of one child, from rows in the order of digests. */
+static struct oci_labels
+labels_of(struct req *rq, const struct db_result *r, struct str digest)
+{
+	struct oci_labels out = { 0 };
+	int               low = 0, high = r->rows, end;
+
+	while (low < high) { /* the first row of the digest */
+		const int mid = low + (high - low) / 2;
+		if (str_cmp(db_get_strn(r, mid, MANIFEST_LABELS_OF_DIGEST), digest) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (end = low; end < r->rows && str_eq(db_get_strn(r, end, MANIFEST_LABELS_OF_DIGEST), digest); end++)
+		;
+	out.v = ARENA_ARRAY(rq->c->mem, struct oci_label, (size_t)(end - low) + 1);
+	for (int row = low; row < end; row++)
+		out.v[out.n++] = (struct oci_label){ .key = db_get_strn(r, row, MANIFEST_LABELS_OF_KEY), .value = db_get_strn(r, row, MANIFEST_LABELS_OF_VALUE) };
+	return out;
+}
+
 /* An index acts by what all its children say alike; a child without labels (an index too) says nothing. */
 static enum err_kind
 read_children_labels(struct req *rq, struct manifest_push *p)
@@ -138,13 +160,11 @@ read_children_labels(struct req *rq, struct manifest_push *p)
 		digests[i] = oci_digest_str(&ch->v[i].digest);
 	TRY(db_exec(rq->c, STMT_MANIFEST_LABELS_OF, DB_ARGS(db_i64(p->repository_id), db_str_array(digests, ch->n)), &r));
 	for (size_t i = 0; i < ch->n; i++) {
-		struct oci_labels one = { .v = ARENA_ARRAY(rq->c->mem, struct oci_label, (size_t)r->rows + 1) }, both;
-		for (int row = 0; row < r->rows; row++)
-			if (str_eq(db_get_strn(r, row, MANIFEST_LABELS_OF_DIGEST), digests[i]))
-				one.v[one.n++] = (struct oci_label){ .key = db_get_strn(r, row, MANIFEST_LABELS_OF_KEY),
-					                             .value = db_get_strn(r, row, MANIFEST_LABELS_OF_VALUE) };
+		struct oci_labels one = labels_of(rq, r, digests[i]), both;
 		oci_labels_common(rq->c, i == 0 ? &one : &common, &one, &both);
 		common = both;
+		if (common.n == 0) /* and it stays so */
+			break;
 	}
 	oci_labels_acting(&common, &p->acting);
 	return ERR_NONE;

@@ -91,6 +91,7 @@ grant(struct req *rq, const struct scope_ask *ask, const struct facts *f, struct
 	const bool         makes_ns = f->namespace_id == 0 && cf->create_namespace_on_push && f->caller_id != 0 && rq->ident.kind != IDENTITY_ROBOT &&
 	                      (facts_caps(cf, &rq->ident, ask->ns, ask->repo, ROLE_WRITE) & CAPS_CREATE) != 0;
 	const bool         creates = f->may_create || makes_ns;
+	const bool         writes = normal && !facts_is_restricted(cf, &rq->ident, ask->ns);
 	unsigned           got = 0;
 
 	out->repository = str_of(str_fmt(rq->c->mem, "%.*s/%.*s", STRF(ask->ns), STRF(ask->repo)));
@@ -98,11 +99,11 @@ grant(struct req *rq, const struct scope_ask *ask, const struct facts *f, struct
 		return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_NAMESPACE_DISABLED,
 		                   "Namespace %.*s has been disabled. Please contact a system administrator.", STRF(ask->ns));
 	if ((ask->actions & ACTION_PUSH) != 0 && rq->ident.kind != IDENTITY_ANONYMOUS &&
-	    ((f->may_write && normal && !facts_is_restricted(cf, &rq->ident, ask->ns)) || creates))
+	    ((f->may_write && writes) || creates))
 		got |= ACTION_PUSH;
 	if ((ask->actions & ACTION_PULL) != 0 && (f->may_read || creates))
 		got |= ACTION_PULL;
-	if ((ask->actions & ACTION_ALL) != 0 && f->may_admin && normal)
+	if ((ask->actions & ACTION_ALL) != 0 && f->may_admin && writes)
 		got |= ACTION_ALL;
 	if (got != 0 && f->repository_id != 0 && f->repository_kind != REPO_KIND_IMAGE)
 		return err_say(rq->c, ERR_UNSUPPORTED, &OCI_SAY_APP_REPOSITORY);

@@ -1,9 +1,11 @@
 -- Users, organizations, robots, teams: what the command line and the first-user call need.
+-- No row: the name is that of a deleted namespace which is still being collected.
 -- name: user_create
 -- args: name text, email text?, password_hash text?, is_verified bool, tag_window_s int8
 -- cols: id int8, uuid text
--- rows: one
-INSERT INTO account (kind, name, email, password_hash, is_verified, tag_window_s) VALUES (1, $1, $2, $3, $4, $5) RETURNING id, uuid;
+-- rows: at most one
+INSERT INTO account (kind, name, email, password_hash, is_verified, tag_window_s) SELECT 1, $1, $2, $3, $4, $5
+WHERE NOT EXISTS (SELECT 1 FROM deleted_namespace d WHERE d.name = $1) RETURNING id, uuid;
 
 -- name: account_by_name
 -- args: name text
@@ -108,12 +110,13 @@ SELECT t.kind, t.title, t.account_id, a.organization_id, a.name, a.client_id, r.
 FROM t LEFT JOIN oauth_application a ON a.id = t.application_id LEFT JOIN repository r ON r.id = t.repository_id
 LEFT JOIN account n ON n.id = r.namespace_id;
 
--- An organization with its team of owners.
+-- An organization with its team of owners. No row: as user_create.
 -- name: organization_create
 -- args: name text, email text?, owner_id int8, tag_window_s int8
 -- cols: id int8
--- rows: one
-WITH o AS (INSERT INTO account (kind, name, email, is_verified, tag_window_s) VALUES (2, $1, $2, true, $4) RETURNING id),
+-- rows: at most one
+WITH o AS (INSERT INTO account (kind, name, email, is_verified, tag_window_s) SELECT 2, $1, $2, true, $4
+  WHERE NOT EXISTS (SELECT 1 FROM deleted_namespace d WHERE d.name = $1) RETURNING id),
 t AS (INSERT INTO team (organization_id, name, role) SELECT id, 'owners', 3 FROM o RETURNING id),
 m AS (INSERT INTO team_member (team_id, account_id) SELECT t.id, $3 FROM t)
 SELECT id FROM o;

@@ -170,7 +170,7 @@ SELECT $1, sum(b.size_bytes)::int8 FROM n JOIN blob b ON b.id = n.blob_id HAVING
 -- cols: digest text, key text, value text
 -- rows: any
 SELECT m.digest, l.key, l.value FROM manifest m JOIN label l ON l.manifest_id = m.id
-WHERE m.repository_id = $1 AND m.digest = ANY($2) AND l.key = ANY(ARRAY['quay.expires-after', 'quay.immutable']);
+WHERE m.repository_id = $1 AND m.digest = ANY($2) AND l.key = ANY(ARRAY['quay.expires-after', 'quay.immutable']) ORDER BY m.digest;
 
 -- Deletion by digest: facts, the manifest if it is visible, and how many live tags point to it.
 -- name: manifest_delete_load
@@ -182,7 +182,7 @@ m AS MATERIALIZED (
   SELECT m.id FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
   WHERE f.may_write AND f.repository_kind = 1 AND (m.idle_since_ms > kade_now_ms() - $8 OR kade_manifest_held(m.id, $8)))
 SELECT f.*, m.id, t.n, t.imm,
-  EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = m.id AND kade_manifest_held(c.manifest_id, $8)),
+  m.id IS NOT NULL AND kade_manifest_in_index(m.id, $8),
   (SELECT n.tag_window_s FROM account n WHERE n.id = f.namespace_id)
 FROM f LEFT JOIN m ON true
 LEFT JOIN LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE t.is_immutable) AS imm FROM tag t
@@ -213,12 +213,12 @@ UPDATE manifest SET is_removed = true, idle_since_ms = COALESCE(idle_since_ms, C
   AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = manifest.id) THEN kade_now_ms() END)
 WHERE id = $1 AND NOT is_removed
   AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = $1 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()))
-  AND NOT EXISTS (SELECT 1 FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed
-    WHERE c.child_id = $1 AND kade_manifest_held(c.manifest_id, $2))
+  AND NOT kade_manifest_in_index($1, $2)
 RETURNING id;
 
 -- Referrers of a digest: the manifests of this repository that name it as their subject and are visible. A referrer follows
--- its subject, so a visible subject answers for all of them at once.
+-- its subject, so a visible subject answers for all of them at once. Where it is gone, those stay that were pushed just now or
+-- that a tag holds, their own or that of an index with them: no walk for each.
 -- name: referrers_load
 -- args: facts, digest text, artifact_type text?, window_ms int8, page int4
 -- cols: facts, id int8?, digest text?, media_type text?, size_bytes int8?, artifact_type text?, annotations text?
@@ -231,7 +231,10 @@ LEFT JOIN LATERAL (
   SELECT m.id, m.digest, m.media_type, octet_length(m.bytes)::int8, m.artifact_type, m.annotations
   FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed
     AND ($8::text IS NULL OR m.artifact_type = $8)
-    AND (s.is_visible OR m.idle_since_ms > kade_now_ms() - $9 OR kade_manifest_held(m.id, $9))
+    AND (s.is_visible OR m.idle_since_ms > kade_now_ms() - $9
+      OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()))
+      OR EXISTS (SELECT 1 FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed JOIN tag t ON t.manifest_id = p.id
+        WHERE c.child_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())))
   ORDER BY m.id LIMIT $10) m ON true
 ORDER BY m.id;
 

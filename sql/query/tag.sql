@@ -6,6 +6,14 @@
 -- rows: one
 SELECT pg_advisory_xact_lock(hashtextextended($2, $1)) IS NULL;
 
+-- Pushes of one tag go one after the other: without it all but one of those that meet would have to begin again, each time. In
+-- the order of names, before any row is locked; gone with the transaction.
+-- name: tag_queue
+-- args: repository_id int8, names text[]
+-- cols: locked int8
+-- rows: one
+SELECT count(pg_advisory_xact_lock(hashtextextended(n.name, $1))) FROM (SELECT DISTINCT x COLLATE "C" AS name FROM unnest($2::text[]) x ORDER BY 1) n;
+
 -- Ends the live row of a name: one that points elsewhere, or one whose time has passed (it ends at that time).
 -- name: tag_end
 -- args: repository_id int8, name text, manifest_digest text, window_ms int8, keep_immutable bool
@@ -35,7 +43,7 @@ SELECT f.*, t.id, t.digest, t.is_immutable, t.tag_window_s
 FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   SELECT t.id, m.digest, t.is_immutable, n.tag_window_s FROM tag t JOIN manifest m ON m.id = t.manifest_id, account n
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
-    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id) t ON true;
+    AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id OFFSET 0) t ON true;
 
 -- name: tag_delete
 -- args: tag_id int8, window_ms int8, keep_immutable bool

@@ -41,7 +41,7 @@ FROM (
     LEFT JOIN token t ON t.uuid = p_token
     LEFT JOIN LATERAL (
       SELECT max(CASE WHEN tm.organization_id = n.id THEN tm.role END) AS org_role, max(p.role) AS live_role
-      FROM team_member m JOIN team tm ON tm.id = m.team_id
+      FROM team_member m CROSS JOIN LATERAL (SELECT q.* FROM team q WHERE q.id = m.team_id OFFSET 0) tm
       LEFT JOIN repository_permission p ON p.team_id = tm.id AND p.repository_id = r.id
       WHERE m.account_id = c.id AND c.id <> n.id) g ON true
     OFFSET 0
@@ -92,23 +92,36 @@ LEFT JOIN token t ON t.uuid = p_token
 LEFT JOIN service_key k ON k.kid = p_kid
 $$;
 
--- Is a manifest held: by a live tag, or (up the tree, any depth) by a parent or subject that is? A referrer follows its
--- subject. PL/pgSQL keeps the plan; the walk ends because parents are pushed after their children and UNION drops repeats.
-CREATE FUNCTION kade_manifest_held(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE plpgsql STABLE AS $$
+-- Is one of these manifests held: by a live tag, or (up the tree, any depth) by a parent or subject that is? A referrer follows
+-- its subject. Of p_skip its own idleness does not count. PL/pgSQL keeps the plan; the walk ends because parents are pushed
+-- after their children and UNION drops repeats. It is lazy: it stops at the first holder, and after 256 manifests, where the
+-- answer is yes. So nobody's chain of indexes makes a read long, and nothing is collected too early; such a tree is collected
+-- from its top, whose own walk is short.
+CREATE FUNCTION kade_held_above(p_ids int8[], p_skip int8, p_window_ms int8) RETURNS bool LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN EXISTS (
     WITH RECURSIVE up(id) AS (
-      SELECT p_id
+      SELECT i FROM unnest(p_ids) i
       UNION
       SELECT x.id FROM up, LATERAL (
         SELECT c.manifest_id AS id FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed WHERE c.child_id = up.id
         UNION ALL
         SELECT s.id FROM manifest m JOIN manifest s ON s.repository_id = m.repository_id AND s.digest = m.subject AND NOT s.is_removed
         WHERE m.id = up.id AND m.subject IS NOT NULL) x)
-    SELECT 1 FROM up JOIN manifest m ON m.id = up.id
-    WHERE (up.id <> p_id AND m.idle_since_ms > kade_now_ms() - p_window_ms)
-      OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = up.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())));
+    SELECT 1 FROM (SELECT up.id, row_number() OVER () AS n FROM up LIMIT 256) w
+    WHERE w.n = 256
+      OR (w.id IS DISTINCT FROM p_skip AND EXISTS (SELECT 1 FROM manifest m WHERE m.id = w.id AND m.idle_since_ms > kade_now_ms() - p_window_ms))
+      OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = w.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())));
 END $$;
+
+-- Is a manifest held by a live tag, parent or subject?
+CREATE FUNCTION kade_manifest_held(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE sql STABLE AS
+$$ SELECT kade_held_above(ARRAY[p_id], p_id, p_window_ms) $$;
+
+-- Is a manifest part of an index that can be pulled? One walk from all its parents, however many.
+CREATE FUNCTION kade_manifest_in_index(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE sql STABLE AS $$
+SELECT kade_held_above(ARRAY(SELECT c.manifest_id FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed
+  WHERE c.child_id = p_id LIMIT 256), NULL, p_window_ms) $$;
 
 -- Makes a repository if it is absent. Its creator gets admin rights (unless the namespace is the creator's own), the
 -- organization's default permissions are applied: for each delegate one made for this creator beats a general one.
@@ -136,6 +149,9 @@ END $$;
 CREATE FUNCTION kade_organization_ensure(p_name text, p_email text, p_creator int8, p_window_s int8) RETURNS int8 LANGUAGE plpgsql AS $$
 DECLARE v_id int8; v_team int8;
 BEGIN
+  IF EXISTS (SELECT 1 FROM deleted_namespace d WHERE d.name = p_name) THEN
+    RETURN NULL;
+  END IF;
   INSERT INTO account (kind, name, email, is_verified, tag_window_s) VALUES (2, p_name, p_email, true, p_window_s) ON CONFLICT (name) DO NOTHING RETURNING id INTO v_id;
   IF v_id IS NULL THEN
     SELECT id INTO v_id FROM account WHERE name = p_name AND kind = 2;

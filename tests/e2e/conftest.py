@@ -99,6 +99,18 @@ def alone(servers, request):
 
 
 @pytest.fixture(scope="session")
+def roles(make_stack):
+    """A stack with a read-only superuser and restricted users, and a private repository of an organization."""
+    s = make_stack("lighttpd", name="roles", GLOBAL_READONLY_SUPER_USERS=["auditor"], FEATURE_RESTRICTED_USERS=True,
+                   RESTRICTED_USERS_WHITELIST=["trusted"])
+    for name in ("auditor", "limited", "trusted", "founder"):
+        s.create_user(name)
+    s.create_org("private", "founder")
+    s.client("founder").push("private/box", "latest", oci.image())
+    return s
+
+
+@pytest.fixture(scope="session")
 def owner(stack):
     """A user that owns the repositories of most tests."""
     name = "owner"

@@ -294,24 +294,30 @@ class Stack:
 
     # -- people
 
-    def admin(self, *words):
-        """kade-admin; its output."""
+    def admin(self, *words, code=0):
+        """kade-admin; its output, or what it complains of when it is expected to refuse."""
         r = run_as(self.user, [str(self.servers.bin / "kade-admin"), "--config", str(self.config_file), *words])
-        assert r.returncode == 0, f"kade-admin {shlex.join(words)}: exit code {r.returncode}\n{r.stdout}{r.stderr}"
-        return r.stdout
+        assert r.returncode == code, f"kade-admin {shlex.join(words)}: exit code {r.returncode}\n{r.stdout}{r.stderr}"
+        return r.stdout if code == 0 else r.stderr
 
-    def create_user(self, name, password=None, superuser=False):
-        password = password or secrets.token_urlsafe(12)
+    def _with_password(self, name, password, *words):
+        """kade-admin with a password in a file."""
         self.secrets.add(password)
         file = self.folder / f"password-{secrets.token_hex(4)}"
         file.write_text(password + "\n")
         file.chmod(0o600)
         self._own(file)
-        self.admin("user", "create", name, "--email", f"{name}@example.com", "--password-file", str(file),
-                   *(["--superuser-hint"] if superuser else []))
+        self.admin(*words, "--password-file", str(file))
         file.unlink()
         self.users[name] = password
         return password
+
+    def create_user(self, name, password=None, superuser=False):
+        return self._with_password(name, password or secrets.token_urlsafe(12), "user", "create", name, "--email", f"{name}@example.com",
+                                   *(["--superuser-hint"] if superuser else []))
+
+    def set_password(self, name):
+        return self._with_password(name, secrets.token_urlsafe(12), "user", "password", name)
 
     def create_org(self, name, owner=SUPERUSER):
         self.admin("org", "create", name, "--owner", owner)
@@ -323,6 +329,17 @@ class Stack:
         self.secrets.add(token)
         self.users[f"{owner}+{short}"] = token
         return f"{owner}+{short}", token
+
+    def create_token(self, kind, *words):
+        """Its uuid and the token itself. kind and words as kade-admin takes them: "app", "oauth", "repository"."""
+        out = self.admin("token", kind, *words)
+        uuid, token = re.search(r"^token (\S+), shown only now", out, re.M)[1], out.split()[-1]
+        self.secrets.add(token)
+        return uuid, token
+
+    def permit(self, repo, role, who):
+        """who: user:NAME, robot:NAME or team:NAME; role None: takes the right away."""
+        self.admin("permission", *(["set", repo, role] if role else ["remove", repo]), who)
 
     def client(self, user=None, password=None):
         """An OCI client: anonymous without a name."""

@@ -106,7 +106,8 @@ def test_skopeo_without_the_right(box, stranger, repo, tmp_path):
 
 
 def test_login_with_a_wrong_password(box):
-    out = box.run("skopeo", "login", "--authfile", str(box.folder / "other.json"), "--tls-verify=false", "-u", box.owner.user, "--password-stdin",
+    box.stack.create_user("forgetful")
+    out = box.run("skopeo", "login", "--authfile", str(box.folder / "other.json"), "--tls-verify=false", "-u", "forgetful", "--password-stdin",
                   box.stack.host, input="wrong", ok=False)
     assert "invalid username/password" in out or "unauthorized" in out.lower()
 

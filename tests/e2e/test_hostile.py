@@ -332,7 +332,7 @@ def test_access_token_is_for_one_repository(stack, user):
             assert c.call("POST", f"/v2/{repo}/blobs/uploads/", params=params).status_code == write
 
 
-@pytest.mark.parametrize("scopes,read,write,create", [("repo:read", 200, 401, 401), ("repo:write", 200, 202, 401), ("repo:create", 401, 401, 401),
+@pytest.mark.parametrize("scopes,read,write,create", [("repo:read", 200, 401, 401), ("repo:write", 200, 202, 401), ("repo:create", 401, 401, 202),
                                                      ("repo:create repo:write", 200, 202, 202),
                                                      ("user:read", 401, 401, 401), ("", 401, 401, 401), ("repo:read bogus", 401, 401, 401),
                                                      ("super:user", 401, 401, 401)])
@@ -431,13 +431,17 @@ def test_odd_paths(user, anonymous, path):
         assert "Set-Cookie" not in r.headers
 
 
-@pytest.mark.parametrize("login", [b"\xff:x", b"a\x00b:x", b"nobody7:\x00", b"nobody7:\xff\xfe", b"a+\xff:x", b"$token:\xff", b"$app:\x00", b"$oauthtoken:\xff",
-                                   b":", b"x", b"nobody7", b"a" * 3000 + b":x", "é:é".encode()], ids=range(13))
-def test_odd_logins(anonymous, login):
-    header = {"Authorization": "Basic " + base64.b64encode(login).decode()}
-    for path in ("/v2/auth", "/v2/", "/v2/a/b/tags/list"):
-        r = requests.get(anonymous.base + path, headers=header, timeout=30)
-        assert r.status_code in (401, 429), f"{r.status_code} {r.text}"
+ODD_LOGINS = [b"\xff:x", b"a\x00b:x", b"nobody7:\x00", b"nobody7:\xff\xfe", b"a+\xff:x", b"$token:\xff", b"$app:\x00", b"$oauthtoken:\xff",
+              b":", b"x", b"nobody7", b"a" * 3000 + b":x", "é:é".encode()]
+
+
+def test_odd_logins(alone):
+    """On a stack of its own: so many failures make the address wait."""
+    for login in ODD_LOGINS:
+        header = {"Authorization": "Basic " + base64.b64encode(login).decode()}
+        for path in ("/v2/auth", "/v2/", "/v2/a/b/tags/list"):
+            r = requests.get(alone.base + path, headers=header, timeout=30)
+            assert r.status_code in (401, 429), f"{login[:20]}: {r.status_code} {r.text}"
 
 
 def test_odd_user_agent(stack, owner, repo, pushed):
@@ -721,3 +725,90 @@ def test_networks_of_an_account_are_bounded(stack):
     stack.sql("INSERT INTO account_network (account_id, network, last_ms) SELECT %s, '2001:db8:' || n || '::/64', n FROM generate_series(1, 500) n", account)
     assert stack.client(name).ask_token().status_code == 200
     assert stack.sql("SELECT count(*), min(last_ms) > 400 FROM account_network WHERE account_id = %s", account) == [(100, True)]
+
+
+def test_database_that_dropped_its_connections(stack, owner, repo, pushed):
+    """After a restart or failover of PostgreSQL the next requests are served, those too that write."""
+    path = f"/v2/{repo}/manifests/latest"
+    together(8, lambda i: stack.client(owner.user).get(path, token=owner.token(f"repository:{repo}:pull,push")).status_code)
+    gone = ("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kade.fcgi'")
+    alive = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kade.fcgi'"
+    assert stack.sql(gone)[0][0] > 0
+    stack_module.until(lambda: stack.sql(alive) == [(0,)])
+    assert [owner.get(path).status_code for _ in range(10)] == [200] * 10
+    stack.sql(gone)
+    stack_module.until(lambda: stack.sql(alive) == [(0,)])
+    assert owner.put_manifest(repo, "again", pushed).status_code == 201
+
+
+# -- trees that an attacker builds
+
+
+def sql_digest(text):
+    return oci.digest(text.encode())
+
+
+def test_long_chain_and_many_referrers(stack, user):
+    """Ten thousand indexes on top of each other, and thousands of referrers below: reads stay far from the statement's time limit."""
+    repo = f"{user.user}/tree"
+    user.push(repo, "x", oci.image())
+    rid = repository_id(stack, repo)
+    make = ("INSERT INTO manifest (repository_id, digest, media_type, bytes, is_index, subject, idle_since_ms) "
+            "SELECT %s, 'sha256:' || encode(sha256((%s || g)::bytea), 'hex'), %s, '{}', %s, %s, %s FROM generate_series(1, %s) g")
+    stack.sql(make, rid, f"{repo}c", oci.OCI_INDEX, True, None, None, 10000)
+    bottom = sql_digest(f"{repo}c1")
+    stack.sql("WITH c AS (SELECT id, lead(id) OVER (ORDER BY id) AS up FROM manifest WHERE repository_id = %s AND is_index) "
+              "INSERT INTO manifest_child (manifest_id, child_id, repository_id, position) SELECT up, id, %s, 0 FROM c WHERE up IS NOT NULL", rid, rid)
+    stack.sql(make, rid, f"{repo}r", oci.OCI_IMAGE, False, bottom, 1, 7000)
+    stack.sql(make, rid, f"{repo}top", oci.OCI_INDEX, True, None, 1, 1)
+    stack.sql("INSERT INTO manifest_child (manifest_id, child_id, repository_id, position) SELECT t.id, m.id, m.repository_id, 0 FROM manifest m, manifest t "
+              "WHERE m.repository_id = %s AND m.subject IS NOT NULL AND t.digest = %s", rid, sql_digest(f"{repo}top1"))
+    for path in (f"referrers/{bottom}", f"manifests/{bottom}", f"manifests/{sql_digest(repo + 'r5')}"):
+        assert user.get(f"/v2/{repo}/{path}").status_code in (200, 404)
+    assert user.delete(f"/v2/{repo}/manifests/{bottom}").status_code in (202, 404, 405)
+
+
+def test_wide_index(stack, user):
+    repo = f"{user.user}/wide"
+    user.push(repo, "x", oci.image())
+    rid, n = repository_id(stack, repo), 7000
+    stack.sql("INSERT INTO manifest (repository_id, digest, media_type, bytes) SELECT %s, 'sha256:' || encode(sha256((%s || g)::bytea), 'hex'), %s, '{}' "
+              "FROM generate_series(1, %s) g", rid, repo, oci.OCI_IMAGE, n)
+    stack.sql("INSERT INTO label (manifest_id, key, value, source) SELECT id, 'quay.expires-after', '2h', 1 FROM manifest WHERE repository_id = %s AND bytes = '{}'", rid)
+    entries = [{"mediaType": oci.OCI_IMAGE, "digest": sql_digest(f"{repo}{i}"), "size": 2} for i in range(1, n + 1)]
+    body = json.dumps({"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": entries}).encode()
+    r = user.put_manifest(repo, "wide", body, media_type=oci.OCI_INDEX)
+    assert r.status_code == 201, r.text
+    assert user.get(f"/v2/{repo}/manifests/wide").content == body
+    assert stack.sql("SELECT count(*) FROM manifest_child WHERE repository_id = %s", rid) == [(n,)]
+    assert stack.sql("SELECT expires_ms - start_ms FROM tag WHERE repository_id = %s AND name = 'wide'", rid) == [(7200000,)]
+
+
+def test_catalog_by_every_way_to_a_right(stack):
+    """Each repository once, in pages, whichever way the caller may read it; nothing else."""
+    a, b = ("k" + secrets.token_hex(4) for _ in range(2))
+    for n in (a, b):
+        stack.create_user(n)
+    led, other = (stack.create_org("g" + secrets.token_hex(4), a), stack.create_org("g" + secrets.token_hex(4), b))
+    make = "INSERT INTO repository (namespace_id, name, kind, state, is_public) VALUES (%s, %s, %s, %s, %s)"
+    seen = set()
+    for ns, name, kind, state, public, readable in ((a, "own", 1, 0, False, True), (a, "app", 2, 0, False, False), (a, "dead", 1, 3, False, False),
+                                                    (led, "admin", 1, 0, False, True), (other, "user", 1, 0, False, True), (other, "team", 1, 0, False, True),
+                                                    (other, "both", 1, 0, False, True), (other, "hidden", 1, 0, False, False), (b, "hidden", 1, 0, False, False)):
+        stack.sql(make, account_id(stack, ns), name, kind, state, public)
+        if readable:
+            seen.add(f"{ns}/{name}")
+    team = stack.sql("INSERT INTO team (organization_id, name, role) VALUES (%s, 'readers', 1) RETURNING id", account_id(stack, other))[0][0]
+    stack.sql("INSERT INTO team_member VALUES (%s, %s)", team, account_id(stack, a))
+    for name in ("team", "both"):
+        stack.sql("INSERT INTO repository_permission (repository_id, team_id, role) VALUES (%s, %s, 1)", repository_id(stack, f"{other}/{name}"), team)
+    for name in ("user", "both"):
+        grant(stack, f"{other}/{name}", a, 1)
+    c, found, path = stack.client(a), [], "/v2/_catalog?n=2"
+    while path:
+        r = c.get(path)
+        found += r.json()["repositories"]
+        path = r.links["next"]["url"] if "next" in r.links else None
+    assert sorted(found) == sorted(seen)
+    stack.sql("UPDATE account SET is_enabled = false WHERE name = %s", other)
+    assert sorted(c.get("/v2/_catalog?n=100").json()["repositories"]) == sorted(s for s in seen if not s.startswith(other))

@@ -358,9 +358,10 @@ def test_sha512(owner, repo):
 
 
 def audit(stack, repo):
+    """Kinds of log rows, oldest first: filed ones, and those of pulls that a job will file."""
     return [k for (k,) in stack.sql(
-        "SELECT k.name FROM audit_log l JOIN audit_kind k ON k.id = l.kind JOIN repository r ON r.id = l.repository_id "
-        "WHERE r.name = %s ORDER BY l.at_ms, l.id", repo.split("/")[1])]
+        "SELECT k.name FROM (SELECT at_ms, kind, repository_id FROM audit_log UNION ALL SELECT at_ms, kind, repository_id FROM audit_inbox) l "
+        "JOIN audit_kind k ON k.id = l.kind JOIN repository r ON r.id = l.repository_id WHERE r.name = %s ORDER BY l.at_ms, k.name DESC", repo.split("/")[1])]
 
 
 def test_one_log_entry_for_each_push_and_pull(owner, stack, repo, pushed):

@@ -40,7 +40,7 @@ def test_token_of_nobody(anonymous):
 def test_basic_credentials(owner, stack):
     r = owner.http.get(f"{stack.base}/v2/", auth=(owner.user, owner.password))
     assert r.status_code == 200
-    r = owner.http.get(f"{stack.base}/v2/", auth=(owner.user, "wrong"))
+    r = owner.http.get(f"{stack.base}/v2/", auth=("somebody-else", "wrong"))
     assert r.status_code == 401 and oci.error_code(r) == "UNAUTHORIZED" and r.headers["WWW-Authenticate"].startswith("Bearer ")
 
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import os
 import secrets
+import select
 import signal
 import socket
 import time
@@ -68,7 +69,8 @@ def test_paths(any_stack, client, name):
 
     assert status(f"/v2/{name}/manifests/latest") == 200
     assert status(f"/v2/{name}/manifests/{m.digest.replace(':', '%3A')}") == 200
-    for bad in (f"/v2/{name.replace('/', '%2F')}/manifests/latest", f"/v2/{name.replace('/', '//')}/manifests/latest",
+    assert status(f"/v2/{name.replace('/', '%2F')}/manifests/latest") == 200           # as Quay
+    for bad in (f"/v2/{name.replace('/', '//')}/manifests/latest", f"/v2/{name}/manifests%2Flatest",
                 f"/v2/x/../{name}/manifests/latest", f"//v2/{name}/manifests/latest", f"/v2/{name}/manifests/lat%00est"):
         assert status(bad) in (400, 401, 404), bad
 
@@ -101,14 +103,30 @@ def test_head_equals_get(client, name):
         assert {k: v for k, v in h.headers.items() if k not in volatile} == {k: v for k, v in g.headers.items() if k not in volatile}
 
 
+def send_until_answered(s, pieces):
+    """Sends chunks of 1 MiB until the server says something; how many it took."""
+    for sent in range(pieces):
+        if select.select([s], [], [], 0)[0]:
+            return sent
+        try:
+            s.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            return sent
+    return pieces
+
+
 def test_refusal_needs_no_body(any_stack, client, name):
     """401 to a stranger's 64 MiB, and nothing of it is kept."""
     before = any_stack.stored_files()
-    s = send_raw(any_stack, f"POST /v2/{name}/blobs/uploads/?digest={oci.unknown_digest()} HTTP/1.1\r\nHost: {any_stack.host}\r\nTransfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n")
-    if any_stack.server == "apache-fcgid":              # reads all of it first
-        s.sendall(b"0\r\n\r\n")
-    with s, s.makefile("rb") as f:
-        assert b" 401 " in f.readline()
+    s = send_raw(any_stack, f"POST /v2/{name}/blobs/uploads/?digest={oci.unknown_digest()} HTTP/1.1\r\nHost: {any_stack.host}\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with s:
+        sent = send_until_answered(s, 64)
+        if any_stack.server == "apache-fcgid":          # reads all of it first
+            assert sent == 64
+            s.sendall(b"0\r\n\r\n")
+        else:
+            assert sent < 64
+        assert b" 401 " in s.recv(1000).split(b"\r\n")[0]
     assert any_stack.stored_files() == before
 
 

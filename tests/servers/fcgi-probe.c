@@ -5,7 +5,7 @@
  *   fcgi-probe NAME SOCKET [THREADS]     on a Unix socket of its own
  *   fcgi-probe … (descriptor 0 is a listening socket)     started by the server: mod_fcgid
  *
- * Answers: /hello a constant; /refuse 401 without reading the body; /events five events 0.2 s apart; anything else
+ * Answers: /hello a constant; /kib the same with 1 KiB; /refuse 401 without reading the body; /events five events 0.2 s apart; anything else
  * one line NAME=VALUE per FastCGI parameter, then "probe=NAME", "body=BYTES", "fnv=HASH". Role Authorizer: 200 for
  * "Bearer good", else 401. A body that ends early is written to stderr as "cut". */
 #include <fcgiapp.h>
@@ -102,6 +102,10 @@ answer(const struct probe *p, FCGX_Request *r)
 		          r->out);
 	} else if (uri && strstr(uri, "/hello")) {
 		FCGX_PutS("Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n", r->out);
+	} else if (uri && strstr(uri, "/kib")) {
+		static const char KIB[1024] = "1 KiB\n";
+		FCGX_PutS("Content-Type: application/octet-stream\r\nContent-Length: 1024\r\n\r\n", r->out);
+		FCGX_PutStr(KIB, sizeof KIB, r->out);
 	} else if (uri && strstr(uri, "/refuse")) {
 		FCGX_PutS("Status: 401 Unauthorized\r\nContent-Length: 3\r\nX-Refused: early\r\n\r\nno\n",
 		          r->out);

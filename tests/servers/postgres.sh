@@ -1,4 +1,5 @@
-# A PostgreSQL cluster on a Unix socket. Needs no port. Database superuser: kade, with a random password.
+# A PostgreSQL cluster on a Unix socket. Needs no port. Database superuser: kade, with a random password. CONF: a file whose
+# settings follow those below.
 # env: PGHOST PGUSER PGPASSWORD, KADE_TEST_DB (a database with the schema), KADE_TEST_DB_EMPTY (one without).
 # A database made once and copied for each test:  ctl db DIR create NAME | schema NAME | copy TEMPLATE NAME | drop NAME
 
@@ -31,6 +32,7 @@ postgres_start()
 			log_lock_waits = on
 			deadlock_timeout = 200ms
 		END
+		[ -z "${CONF:-}" ] || cat "$CONF" >>"$dir/data/postgresql.conf"
 		say_env "$dir" PGHOST "$dir"
 		say_env "$dir" PGUSER kade
 		say_env "$dir" PGPASSWORD "$password"

@@ -3,6 +3,7 @@
 #   SOCKETS  folder with api.sock and transfer.sock      PORT      where to listen (loopback); default: a free one
 #   TLS=yes  keep the TLS block (makes a certificate)    FCGI, CONFIG  apache-fcgid: the program and its config.yaml
 #   REDIRECT_PORT  in place of port 80, TLS only
+#   SENDFILE  lighttpd: the folder whose files it may send when told so, as the example file describes
 # env: WEB_URL, WEB_PORT.
 
 WEB_USER=$(id -un)
@@ -15,6 +16,7 @@ example_fill()
 	local -a drop=(-e '/^[[:space:]]*# TLS begin/,/^[[:space:]]*# TLS end/d' -e 's/443 ssl http2/443/')
 	group=$(id -gn "$WEB_USER")
 	[ "${TLS:-no}" = no ] || drop=(-e '/\[::\]/d' -e "s/\\b80\\b/127.0.0.1:$REDIRECT_PORT/")
+	[ -z "${SENDFILE:-}" ] || drop+=(-e "/^var\.\(api\|transfer\)/s,\"enable\" ),\"enable\"\, \"x-sendfile\" => \"enable\"\, \"x-sendfile-docroot\" => ( \"$SENDFILE\" ) ),")
 	[ "$(id -u)" = 0 ] || drop+=(-e '/^server\.\(username\|groupname\)/d' -e '/^\(User\|Group\|user\) /d')
 	# shellcheck disable=SC2016
 	sed "${drop[@]}" \

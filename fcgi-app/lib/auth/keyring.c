@@ -48,6 +48,19 @@ keyring_new(struct jose_key *own, const char *service, const char *name)
 	return k;
 }
 
+void
+keyring_free(void *keyring)
+{
+	struct keyring *k = keyring;
+
+	for (size_t i = 0; i < k->n; i++)
+		if (k->slots[i].key != NULL)
+			jose_key_free(k->slots[i].key);
+	jose_key_free(k->own);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
 const struct jose_key *
 keyring_own(const struct keyring *k)
 {

@@ -15,6 +15,8 @@ struct keyring;
 
 /* Process lifetime; own: the instance's private key, taken. */
 struct keyring *keyring_new(struct jose_key *own, const char *service, const char *name);
+/* For jobs, which end: the own key and all that were found. A destructor for arena_defer(). */
+void keyring_free(void *keyring);
 const struct jose_key *keyring_own(const struct keyring *k);
 const char *keyring_service(const struct keyring *k);
 /* A jose_find_fn: arg is the keyring. Unknown keys are asked of the database, and remembered as unknown for five seconds. */

@@ -72,6 +72,8 @@ login_user(struct ctx *c, const struct login_env *env, const struct credential *
 	network_text(who.network, network);
 	TRY(db_exec(c, STMT_USER_BY_LOGIN, DB_ARGS(db_strn(cr->name), db_str(network)), &r));
 	found = r->rows > 0;
+	if (found)              /* name and mail address are one account; a new password makes a new uuid, and forgets the wrong ones */
+		who.name = db_get_strn(r, 0, USER_BY_LOGIN_UUID);
 	who.is_known = found && db_get_bool(r, 0, USER_BY_LOGIN_NETWORK_KNOWN);
 	TRY(throttled(c, env, &who));
 	if (!secret_password_get(c, &env->secrets.application, cr->secret, &password)) {

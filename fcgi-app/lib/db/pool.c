@@ -74,6 +74,12 @@ db_pool_pooler(const struct db_pool *p)
 	return p->conf.pooler;
 }
 
+int
+db_pool_statement_ms(const struct db_pool *p)
+{
+	return p->conf.statement_timeout_ms > 0 ? p->conf.statement_timeout_ms : 60000;
+}
+
 struct db_conn *
 db_pool_take(struct ctx *c)
 {
@@ -182,17 +188,27 @@ connect_now(struct ctx *c, struct db_conn *k)
 	return ERR_NONE;
 }
 
-/* An idle connection whose socket is readable has been closed by the server (or has a notice): find out now, before a
- * statement is sent that might have been executed. */
+/* The server says nothing to an idle connection but good-bye (a FATAL message, then the end), or that a setting changed: either
+ * way a new connection is cheaper than a statement of which nobody knows whether it was executed. Over TLS a record without
+ * data may be there, so it is read first. */
+static bool
+has_been_left(PGconn *pg)
+{
+	struct pollfd fd = { .fd = PQsocket(pg), .events = POLLIN };
+
+	if (poll(&fd, 1, 0) <= 0)
+		return false;
+	if (PQsslInUse(pg) == 0 || PQconsumeInput(pg) == 0 || PQstatus(pg) != CONNECTION_OK)
+		return true;
+	return poll(&fd, 1, 0) > 0;
+}
+
 enum err_kind
 db_conn_ready(struct ctx *c, struct db_conn *k)
 {
-	if (k->pg != NULL) {
-		struct pollfd fd = { .fd = PQsocket(k->pg), .events = POLLIN };
-		if (poll(&fd, 1, 0) > 0 && (PQconsumeInput(k->pg) == 0 || PQstatus(k->pg) != CONNECTION_OK)) {
-			PQfinish(k->pg);
-			k->pg = NULL;
-		}
+	if (k->pg != NULL && has_been_left(k->pg)) {
+		PQfinish(k->pg);
+		k->pg = NULL;
 	}
 	return k->pg != NULL ? ERR_NONE : connect_now(c, k);
 }

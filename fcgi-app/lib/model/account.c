@@ -9,35 +9,13 @@
 #include "base/ctx.h"
 #include "conf/conf.h"
 #include "db/db.h"
+#include "model/user.h"
 #include "oci/name.h"
-
-#define EMAIL_MAX 254
 
 static const struct say SAY_EMAIL = { 400, "invalid_request", "Invalid email address" };
 static const struct say SAY_TAKEN = { 409, "invalid_request", "Username or email address already exists" };
+static const struct say SAY_RESERVED = { 409, "invalid_request", "Username is not available" };
 static const struct say SAY_ROBOT = { 400, "invalid_request", "The name for the robot is invalid" };
-
-/* One '@', a non-empty local part, at least two non-empty labels behind it. */
-static bool
-is_email(struct str s)
-{
-	struct str local, domain, label;
-	int        labels = 0;
-
-	if (s.n > EMAIL_MAX || !str_cut(s, '@', &local, &domain) || local.n == 0 || str_find(domain, '@') >= 0 || !str_is_utf8(s))
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ')
-			return false;
-	while (str_cut(domain, '.', &label, &domain) || label.n > 0) {
-		if (label.n == 0)
-			return false;
-		labels++;
-		if (domain.p == NULL)
-			break;
-	}
-	return labels >= 2;
-}
 
 static enum err_kind
 taken_or(struct ctx *c, enum err_kind e)
@@ -49,19 +27,23 @@ enum err_kind
 account_make_user(struct ctx *c, const struct user_new *u, int64_t *id, const char **uuid)
 {
 	const struct db_result *r;
+	const char             *hashed = u->password_hash;
 	char                    hash[PASSWORD_HASH_TEXT];
 
 	TRY(oci_namespace_check(c, u->name));
-	if (u->email.p != NULL && !is_email(u->email))
+	if (u->email.p != NULL && !email_is_valid(u->email))
 		return err_say(c, ERR_BAD_INPUT, &SAY_EMAIL);
-	if (u->password.p != NULL) {
+	if (u->password_hash == NULL && u->password.p != NULL) {
 		TRY(password_check_rules(c, u->password));
 		TRY(password_hash(c, u->password, PASSWORD_COST, hash));
+		hashed = hash;
 	}
 	TRY(taken_or(c, db_exec(c, STMT_USER_CREATE,
-	                        DB_ARGS(db_strn(u->name), db_strn(u->email), u->password.p == NULL ? db_null() : db_str(hash), db_bool(true),
+	                        DB_ARGS(db_strn(u->name), db_strn(u->email), db_str(hashed), db_bool(true),
 	                                db_i64(c->conf->default_tag_expiration_s)),
 	                        &r)));
+	if (r->rows == 0)
+		return err_say(c, ERR_CONFLICT, &SAY_RESERVED);
 	*id = db_get_i64(r, 0, USER_CREATE_ID);
 	*uuid = db_get_str(r, 0, USER_CREATE_UUID);
 	return ERR_NONE;
@@ -177,10 +159,12 @@ account_make_organization(struct ctx *c, const struct organization_new *o, int64
 	const struct db_result *r;
 
 	TRY(oci_namespace_check(c, o->name));
-	if (o->email.p != NULL && !is_email(o->email))
+	if (o->email.p != NULL && !email_is_valid(o->email))
 		return err_say(c, ERR_BAD_INPUT, &SAY_EMAIL);
 	TRY(taken_or(c, db_exec(c, STMT_ORGANIZATION_CREATE,
 	                        DB_ARGS(db_strn(o->name), db_strn(o->email), db_i64(o->owner_id), db_i64(c->conf->default_tag_expiration_s)), &r)));
+	if (r->rows == 0)
+		return err_say(c, ERR_CONFLICT, &SAY_RESERVED);
 	*id = db_get_i64(r, 0, ORGANIZATION_CREATE_ID);
 	return ERR_NONE;
 }

@@ -12,6 +12,7 @@ struct secrets;
 struct user_new {
 	struct str name, email; /* email p == NULL: none */
 	struct str password;    /* p == NULL: cannot log in by password */
+	const char *password_hash; /* of a password that was checked before; goes before `password` */
 };
 /* Checks name, e-mail and password by their rules, hashes, inserts. ERR_CONFLICT when name or e-mail is taken. */
 enum err_kind account_make_user(struct ctx *c, const struct user_new *u, int64_t *id, const char **uuid) MUST_CHECK;

@@ -87,6 +87,20 @@ facts_is_superuser(const struct conf *cf, const struct identity *id)
 	       str_list_has(&cf->super_users, str_of(id->name));
 }
 
+bool
+facts_reads_everything(const struct conf *cf, const struct identity *id)
+{
+	return cf->feature_super_users && id->name != NULL && scope_allows_superuser(id->scopes) &&
+	       (str_list_has(&cf->global_readonly_super_users, str_of(id->name)) || (cf->feature_superusers_full_access && facts_is_superuser(cf, id)));
+}
+
+bool
+facts_is_global_reader(const struct conf *cf, const struct identity *id)
+{
+	return cf->feature_super_users && id->name != NULL && id->kind != IDENTITY_ROBOT &&
+	       str_list_has(&cf->global_readonly_super_users, str_of(id->name));
+}
+
 unsigned
 facts_caps(const struct conf *cf, const struct identity *id, struct str ns, struct str repo, enum role need)
 {
@@ -96,15 +110,13 @@ facts_caps(const struct conf *cf, const struct identity *id, struct str ns, stru
 
 	if (cf->feature_anonymous_access || known)
 		caps |= CAPS_PUBLIC;
-	if (known && id->name != NULL && cf->feature_super_users) {
-		const bool reader = str_list_has(&cf->global_readonly_super_users, str_of(id->name)) && scope_allows_superuser(id->scopes);
-		if (role >= ROLE_READ && (reader || (cf->feature_superusers_full_access && facts_is_superuser(cf, id))))
-			caps |= CAPS_SU_READ;
-		if (role >= ROLE_WRITE && !reader && cf->feature_superusers_full_access && facts_is_superuser(cf, id))
+	if (known && role >= ROLE_READ && facts_reads_everything(cf, id)) {
+		caps |= CAPS_SU_READ;
+		if (role >= ROLE_WRITE && !str_list_has(&cf->global_readonly_super_users, str_of(id->name)))
 			caps |= CAPS_SU_ALL;
 	}
-	if (known && id->kind != IDENTITY_ACCESS_TOKEN && role >= need && !facts_is_restricted(cf, id, ns) &&
-	    (id->has_grants || scope_max_org_role(id->scopes) >= ORG_ROLE_CREATOR))
+	if (known && id->kind != IDENTITY_ACCESS_TOKEN && !facts_is_restricted(cf, id, ns) &&
+	    (id->has_grants ? role >= need : scope_max_org_role(id->scopes) >= ORG_ROLE_CREATOR))
 		caps |= CAPS_CREATE;
 	return caps;
 }

@@ -43,6 +43,10 @@ struct facts {
 
 /* Is the caller a superuser by the configuration (a robot never is)? */
 bool facts_is_superuser(const struct conf *cf, const struct identity *id);
+/* May the caller read every repository: a global read-only superuser, or a superuser with full access? */
+bool facts_reads_everything(const struct conf *cf, const struct identity *id);
+/* A global read-only superuser, whatever the token's scopes. Goes before superuser: who is both only reads. */
+bool facts_is_global_reader(const struct conf *cf, const struct identity *id);
 /* FEATURE_RESTRICTED_USERS: such a user, and the user's robots, create nothing in the own namespace and push nothing to it. */
 bool facts_is_restricted(const struct conf *cf, const struct identity *id, struct str ns);
 /* What the credential allows at most on ns/repo; need: the role the request asks for, which a grant must reach for

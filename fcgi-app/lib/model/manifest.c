@@ -1,6 +1,7 @@
 /* Manifests in a repository. */
 #include "model/manifest.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -33,23 +34,58 @@ digests_of(struct ctx *c, const struct oci_descriptors *d)
 	return db_str_array(v, d->n);
 }
 
+static int
+compare_part(const struct db_result *r, int row, struct str kind, struct str what)
+{
+	const int k = str_cmp(db_get_strn(r, row, MANIFEST_PUSH_PARTS_KIND), kind);
+
+	return k != 0 ? k : str_cmp(db_get_strn(r, row, MANIFEST_PUSH_PARTS_DIGEST), what);
+}
+
+static int
+by_kind_and_digest(const void *a, const void *b, void *arg)
+{
+	const struct db_result *r = arg;
+	const int               row = *(const int *)b;
+
+	return compare_part(r, *(const int *)a, db_get_strn(r, row, MANIFEST_PUSH_PARTS_KIND), db_get_strn(r, row, MANIFEST_PUSH_PARTS_DIGEST));
+}
+
 enum err_kind
 manifest_parts_load(struct ctx *c, const struct manifest_push *p, struct manifest_parts *out)
 {
-	return db_exec(c, STMT_MANIFEST_PUSH_PARTS,
-	               DB_ARGS(db_i64(p->repository_id), digests_of(c, &p->m->blobs), digests_of(c, &p->m->children),
-	                       db_str_array(p->tags, p->n_tags), db_i64(push_window_ms(c))),
-	               &out->r);
+	struct db_result *r;
+	int              *rows;
+
+	TRY(db_exec(c, STMT_MANIFEST_PUSH_PARTS,
+	            DB_ARGS(db_i64(p->repository_id), digests_of(c, &p->m->blobs), digests_of(c, &p->m->children),
+	                    db_str_array(p->tags, p->n_tags), db_i64(push_window_ms(c))),
+	            &out->r));
+	r = (struct db_result *)(uintptr_t)out->r; /* qsort_r() takes no const */
+	rows = ARENA_ARRAY(c->mem, int, (size_t)r->rows + 1);
+	for (int i = 0; i < r->rows; i++)
+		rows[i] = i;
+	qsort_r(rows, (size_t)r->rows, sizeof *rows, by_kind_and_digest, r);
+	out->sorted = rows;
+	return ERR_NONE;
 }
 
-/* The row of a kind and digest (or tag name), or -1. Lists are short: a manifest has tens of parts. */
+/* The row of a kind and digest (or tag name), or -1. By halving: an index may have ten thousand children. */
 static int
 find_part(const struct manifest_parts *parts, struct str kind, struct str what)
 {
-	for (int i = 0; i < parts->r->rows; i++)
-		if (str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_DIGEST), what) &&
-		    str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_KIND), kind))
-			return i;
+	int low = 0, high = parts->r->rows;
+
+	while (low < high) {
+		const int mid = low + (high - low) / 2;
+		const int k = compare_part(parts->r, parts->sorted[mid], kind, what);
+		if (k == 0)
+			return parts->sorted[mid];
+		if (k < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
 	return -1;
 }
 
@@ -180,6 +216,8 @@ manifest_store(struct ctx *c, const struct manifest_push *p, const struct manife
 	const int               window = find_part(parts, STR("window"), STR(""));
 	const int64_t           window_ms = window < 0 ? 0 : db_get_i64(parts->r, window, MANIFEST_PUSH_PARTS_SIZE_BYTES);
 
+	if (p->n_tags > 0)
+		TRY(db_queue(c, STMT_TAG_QUEUE, DB_ARGS(db_i64(p->repository_id), db_str_array(p->tags, p->n_tags)), NULL));
 	TRY(queue_row(c, p, &put));
 	if (p->m->blobs.n > 0) {
 		TRY(db_queue(c, STMT_MANIFEST_PUT_BLOBS, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->blobs)), &linked));

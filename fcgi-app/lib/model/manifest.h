@@ -33,6 +33,7 @@ struct manifest_push {
 /* What a push refers to, as the repository knows it now. */
 struct manifest_parts {
 	const struct db_result *r;
+	const int              *sorted; /* its rows in the order of kind and digest */
 };
 /* Asks for blobs, children and the tags' present state, in one statement. */
 enum err_kind manifest_parts_load(struct ctx *c, const struct manifest_push *p, struct manifest_parts *out) MUST_CHECK;
