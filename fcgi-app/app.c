@@ -254,6 +254,7 @@ app_routes(void)
 		                                      API_MESSAGE_ROUTES, API_NOTIFICATION_ROUTES, API_QUOTA_ROUTES, API_QUOTA_OTHER_ROUTES,
 		                                      API_SERVICE_KEY_ROUTES, API_SUPERUSER_LIST_ROUTES, API_SUPERUSER_ORG_ROUTES,
 		                                      API_SUPERUSER_REGISTRY_ROUTES, API_SUPERUSER_USER_ROUTES,
+		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES,
 		                                      NULL };
 
 	return TABLES;
