@@ -242,12 +242,19 @@ const struct route *const *
 app_routes(void)
 {
 	static const struct route *const TABLES[] = { REG_PING_ROUTES, REG_TOKEN_ROUTES, REG_BLOB_ROUTES, REG_UPLOAD_ROUTES,
-		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES,
+		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES, SITE_KEY_SERVER_ROUTES,
+		                                      SITE_WELL_KNOWN_ROUTES, SITE_OAUTH_AUTHORIZE_ROUTES, SITE_OAUTH_TOKEN_ROUTES,
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
-		                                      API_APP_TOKEN_ROUTES, API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
 		                                      API_ORGANIZATION_ROUTES, API_ORGANIZATION_MEMBER_ROUTES, API_TEAM_ROUTES, API_ROBOT_ROUTES,
 		                                      API_ROBOT_FEDERATION_ROUTES, API_PROTOTYPE_ROUTES, API_PERMISSION_ROUTES, API_REPOSITORY_TOKEN_ROUTES,
+		                                      API_APPLICATION_ROUTES, API_APPLICATION_TOKEN_ROUTES, API_APP_TOKEN_ROUTES, API_AUTHORIZATION_ROUTES,
+		                                      API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
+		                                      API_REPOSITORY_LIST_ROUTES, API_REPOSITORY_ROUTES, API_ABSENT_ROUTES, API_TAG_LIST_ROUTES, API_TAG_ROUTES,
+		                                      API_MESSAGE_ROUTES, API_NOTIFICATION_ROUTES, API_QUOTA_ROUTES, API_QUOTA_OTHER_ROUTES,
+		                                      API_SERVICE_KEY_ROUTES, API_SUPERUSER_LIST_ROUTES, API_SUPERUSER_ORG_ROUTES,
+		                                      API_SUPERUSER_REGISTRY_ROUTES, API_SUPERUSER_USER_ROUTES,
+		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES,
 		                                      NULL };
 
 	return TABLES;

@@ -11,6 +11,7 @@
 #include "http/request.h"
 #include "oci/say.h"
 
+static const struct say SAY_LOGIN = { 401, "error", "Method requires login and no valid login could be loaded." };
 static const struct say SAY_STATE = { 503, "message", "Repository is in read only or mirror mode" };
 
 bool
@@ -69,6 +70,8 @@ may_make_namespace(const struct req *rq)
 static enum err_kind
 refuse(struct req *rq)
 {
+	if (rq->route->proto == PROTO_SITE && rq->ident.kind == IDENTITY_ANONYMOUS)
+		return err_say(rq->c, ERR_UNAUTHENTICATED, &SAY_LOGIN);
 	return rq->route->proto == PROTO_API && rq->ident.kind != IDENTITY_ANONYMOUS ? err_set(rq->c, ERR_DENIED, "no right")
 	                                                                          : err_set(rq->c, ERR_UNAUTHENTICATED, "no right");
 }
@@ -94,6 +97,8 @@ decide_absent(struct req *rq)
 		/* Only who holds the right on any name of the namespace learns that there is none. */
 		const bool holds = (f->org_role == ORG_ROLE_ADMIN && scope_max_role(rq->ident.scopes) >= decide_needed_role(p)) ||
 		                   (decide_caps(rq) & (decide_needed_role(p) == ROLE_READ || (rq->route->flags & ROUTE_SU_READ) != 0 ? CAPS_SU_READ : CAPS_SU_ALL)) != 0;
+		if (holds && (rq->route->flags & ROUTE_ABSENT_OK) != 0)
+			return ERR_NONE;
 		return holds ? err_set(rq->c, ERR_NOT_FOUND, "no such repository") : refuse(rq);
 	}
 	if (creates && (p == PERM_REPO_WRITE || p == PERM_REPO_READ_OR_CREATE))

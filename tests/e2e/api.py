@@ -4,7 +4,7 @@ need, made by kade-admin. Paths without a leading slash are under /api/v1/."""
 import re
 import secrets
 
-import requests
+import oci
 
 ERROR_MEMBERS = {"detail", "error_message", "error_type", "title", "type", "status"}
 
@@ -14,7 +14,7 @@ class Api:
 
     def __init__(self, stack):
         self.stack = stack
-        self.http = requests.Session()
+        self.http = oci.Session()
         self.http.trust_env = False
         self.http.verify = stack.verify
         self.http.headers["Connection"] = "close"               # an idle connection may be closed just when it is used again

@@ -332,7 +332,7 @@ def test_access_token_is_for_one_repository(stack, user):
             assert c.call("POST", f"/v2/{repo}/blobs/uploads/", params=params).status_code == write
 
 
-@pytest.mark.parametrize("scopes,read,write,create", [("repo:read", 200, 401, 401), ("repo:write", 200, 202, 401), ("repo:create", 401, 401, 401),
+@pytest.mark.parametrize("scopes,read,write,create", [("repo:read", 200, 401, 401), ("repo:write", 200, 202, 401), ("repo:create", 401, 401, 202),
                                                      ("repo:create repo:write", 200, 202, 202),
                                                      ("user:read", 401, 401, 401), ("", 401, 401, 401), ("repo:read bogus", 401, 401, 401),
                                                      ("super:user", 401, 401, 401)])

@@ -135,19 +135,37 @@ team_delete(struct ctx *c, int64_t organization_id, const struct team *t, int64_
 	           : err_say_fmt(c, ERR_BAD_INPUT, &SAY_MESSAGE, "Team '%s' was changed meanwhile", t->name);
 }
 
+/* Two admins who remove each other wait for one another in last_admin(): the second finds that nobody would be left. */
+static enum err_kind
+check_leaving_admin(struct ctx *c, int64_t organization_id, const struct team *t, int64_t member_id,
+                    int64_t caller_id)
+{
+	const struct db_result *r;
+	bool of_caller = false;
+
+	TRY(last_admin(c, organization_id, t->id, caller_id, &of_caller, NULL));
+	if (member_id == caller_id && of_caller)
+		return err_say_fmt(
+		    c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		    "Cannot leave team '%s': you would no longer be an admin of the organization", t->name);
+	TRY(db_exec(c, STMT_ORGANIZATION_HAS_OTHER_ADMIN,
+	            DB_ARGS(db_i64(organization_id), db_i64(t->id), db_i64(member_id)), &r));
+	if (!db_get_bool(r, 0, 0))
+		return err_say_fmt(
+		    c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		    "Cannot remove a member of team '%s': the organization would have no admin", t->name);
+	return ERR_NONE;
+}
+
+/* Differs: Quay lets a superuser remove the last admin of an organization. */
 enum err_kind
 team_remove_member(struct ctx *c, int64_t organization_id, const struct team *t, int64_t member_id,
                    int64_t caller_id)
 {
 	const struct db_result *r;
-	bool of_caller = false;
 
-	if (member_id == caller_id && t->role == ORG_ROLE_ADMIN)
-		TRY(last_admin(c, organization_id, t->id, caller_id, &of_caller, NULL));
-	if (of_caller)
-		return err_say_fmt(
-		    c, ERR_BAD_INPUT, &SAY_MESSAGE,
-		    "Cannot leave team '%s': you would no longer be an admin of the organization", t->name);
+	if (t->role == ORG_ROLE_ADMIN)
+		TRY(check_leaving_admin(c, organization_id, t, member_id, caller_id));
 	TRY(db_exec(c, STMT_TEAM_REMOVE_MEMBER, DB_ARGS(db_i64(t->id), db_i64(member_id)), &r));
 	return r->affected == 1 ? ERR_NONE
 	                        : err_say_fmt(c, ERR_BAD_INPUT, &SAY_MESSAGE,
