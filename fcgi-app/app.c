@@ -73,6 +73,17 @@ open_stores(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 	return store_set_open(c, &sc, &app->stores) == ERR_NONE || failed(c, "storage", why, why_bytes);
 }
 
+/* What an operator must know before the first push: a local folder is no store for production. */
+static void
+warn_of_stores(const struct ctx *c, const struct app *app)
+{
+	for (size_t i = 0; i < store_count(app->stores); i++) {
+		const struct store *s = store_at(app->stores, i);
+		if (s->driver->warning != NULL)
+			log_line(c, LOG_LEVEL_WARN, "location %s: %s", s->name, s->driver->warning);
+	}
+}
+
 static bool
 open_login(struct ctx *c, struct app *app, char *why, size_t why_bytes)
 {
@@ -212,6 +223,8 @@ app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 	app->db = c.db = open_db(app->conf, o->threads);
 	ok = open_stores(&c, app, why, why_bytes) && open_login(&c, app, why, why_bytes) && open_page_key(&c, app, why, why_bytes) &&
 	     open_redis(&c, app, why, why_bytes);
+	if (ok && strcmp(o->pool, "api") == 0)
+		warn_of_stores(&c, app);
 	if (ok)
 		announce(&c, app);
 	arena_free(c.mem);
@@ -229,12 +242,16 @@ const struct route *const *
 app_routes(void)
 {
 	static const struct route *const TABLES[] = { REG_PING_ROUTES, REG_TOKEN_ROUTES, REG_BLOB_ROUTES, REG_UPLOAD_ROUTES,
-		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES,
-		                                      SITE_KEY_SERVER_ROUTES, SITE_WELL_KNOWN_ROUTES,
+		                                      REG_MANIFEST_ROUTES, REG_LIST_ROUTES, SITE_HEALTH_ROUTES, SITE_KEY_ROUTES, SITE_OAUTH_AUTHORIZE_ROUTES, SITE_OAUTH_TOKEN_ROUTES,
 		                                      API_INITIALIZE_ROUTES,
 		                                      API_SIGNIN_ROUTES,
-		                                      API_APP_TOKEN_ROUTES, API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
-		                                      API_MESSAGE_ROUTES, API_NOTIFICATION_ROUTES, API_QUOTA_ROUTES, API_QUOTA_OTHER_ROUTES, API_SERVICE_KEY_ROUTES, API_SUPERUSER_LIST_ROUTES, API_SUPERUSER_ORG_ROUTES,
+		                                      API_ORGANIZATION_ROUTES, API_ORGANIZATION_MEMBER_ROUTES, API_TEAM_ROUTES, API_ROBOT_ROUTES,
+		                                      API_ROBOT_FEDERATION_ROUTES, API_PROTOTYPE_ROUTES, API_PERMISSION_ROUTES, API_REPOSITORY_TOKEN_ROUTES,
+		                                      API_APPLICATION_ROUTES, API_APPLICATION_TOKEN_ROUTES, API_APP_TOKEN_ROUTES, API_AUTHORIZATION_ROUTES,
+		                                      API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
+		                                      SITE_KEY_SERVER_ROUTES, SITE_WELL_KNOWN_ROUTES,
+		                                      API_MESSAGE_ROUTES, API_NOTIFICATION_ROUTES, API_QUOTA_ROUTES, API_QUOTA_OTHER_ROUTES,
+		                                      API_SERVICE_KEY_ROUTES, API_SUPERUSER_LIST_ROUTES, API_SUPERUSER_ORG_ROUTES,
 		                                      API_SUPERUSER_REGISTRY_ROUTES, API_SUPERUSER_USER_ROUTES,
 		                                      NULL };
 

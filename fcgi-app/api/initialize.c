@@ -54,11 +54,14 @@ api_initialize(struct req *rq)
 
 	if (strcmp(c->conf->authentication_type, "Database") != 0)
 		return say_message(rq, "Cannot initialize user in a non-database auth system");
-	TRY(db_exec(c, STMT_USER_COUNT, DB_NO_ARGS, &r));
-	if (db_get_i64(r, 0, 0) > 0)
-		return say_message(rq, "Cannot initialize user in a non-empty database");
 	u = (struct user_new){ .name = js_str(in, "username"), .email = js_str(in, "email"), .password = js_str(in, "password") };
 	TRY(db_begin(c, DB_TX_DEFAULT));
+	TRY(db_queue(c, STMT_FIRST_USER_LOCK, DB_NO_ARGS, NULL));
+	TRY(db_exec(c, STMT_USER_COUNT, DB_NO_ARGS, &r));
+	if (db_get_i64(r, 0, 0) > 0) {
+		db_rollback(c);
+		return say_message(rq, "Cannot initialize user in a non-empty database");
+	}
 	if (account_make_user(c, &u, &id, &uuid) != ERR_NONE) {
 		const char *why = c->err.message != NULL ? c->err.message : c->err.say != NULL ? c->err.say->message : "try again";
 		db_rollback(c);
@@ -75,7 +78,9 @@ api_initialize(struct req *rq)
 	if (js_bool(in, "access_token", false))
 		TRY(make_token(rq, id, str_dup(c->mem, u.name), out));
 	res_header(rq, "Cache-Control", STR("no-store"));
-	return db_commit(c);
+	TRY(db_commit(c));
+	session_login(rq, str_dup_c(c->mem, uuid), str_dup(c->mem, u.name));
+	return ERR_NONE;
 }
 
 const struct route API_INITIALIZE_ROUTES[] = {

@@ -5,17 +5,13 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "base/str.h"
+#include "model/avatar.h"
 
 struct conf;
-struct ctx;
 
-enum avatar_kind { AVATAR_USER, AVATAR_ROBOT, AVATAR_TEAM, AVATAR_ORG, AVATAR_APP };
 /* {"name", "hash", "color", "kind"}. The hash is the SHA-256 of the trimmed, lower-case e-mail address; of the name when email
  * is NULL or empty (teams always). */
 json_t *view_avatar(enum avatar_kind kind, const char *name, const char *email);
-/* The same as a JSON text: the consent page's form. Given. */
-struct str view_avatar_text(struct ctx *c, enum avatar_kind kind, const char *name, const char *email);
 
 struct user_ref {
 	const char *name, *email; /* email NULL for robots */

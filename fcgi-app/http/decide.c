@@ -7,9 +7,11 @@
 #include "auth/scope.h"
 #include "base/ctx.h"
 #include "conf/conf.h"
+#include "db/db.h"
 #include "http/request.h"
 #include "oci/say.h"
 
+static const struct say SAY_LOGIN = { 401, "error", "Method requires login and no valid login could be loaded." };
 static const struct say SAY_STATE = { 503, "message", "Repository is in read only or mirror mode" };
 
 bool
@@ -68,6 +70,8 @@ may_make_namespace(const struct req *rq)
 static enum err_kind
 refuse(struct req *rq)
 {
+	if (rq->route->proto == PROTO_SITE && rq->ident.kind == IDENTITY_ANONYMOUS)
+		return err_say(rq->c, ERR_UNAUTHENTICATED, &SAY_LOGIN);
 	return rq->route->proto == PROTO_API && rq->ident.kind != IDENTITY_ANONYMOUS ? err_set(rq->c, ERR_DENIED, "no right")
 	                                                                          : err_set(rq->c, ERR_UNAUTHENTICATED, "no right");
 }
@@ -137,13 +141,16 @@ decide_repo(struct req *rq)
 static enum err_kind
 decide_namespace(struct req *rq)
 {
-	static const unsigned NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN + 1 };
-	const unsigned      need = NEED[rq->route->perm - PERM_NS_ANY];
+	/* of PERM_NS_ANY and those after it: any, member, creator, admin, team (admin unless in it), superuser */
+	static const unsigned NEED[] = { ORG_ROLE_NONE, ORG_ROLE_MEMBER, ORG_ROLE_CREATOR, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN, ORG_ROLE_ADMIN + 1 };
+	const unsigned        need = NEED[rq->route->perm - PERM_NS_ANY];
 	const enum org_role cap = scope_max_org_role(rq->ident.scopes);
 	const enum org_role role = rq->facts.org_role < cap ? rq->facts.org_role : cap;
 	const unsigned      caps = decide_caps(rq);
 
 	if (rq->route->perm == PERM_NS_ANY || (rq->ident.kind != IDENTITY_ANONYMOUS && (unsigned)role >= need))
+		return ERR_NONE;
+	if (rq->route->perm == PERM_NS_TEAM && role >= ORG_ROLE_MEMBER && db_get_bool(rq->load, 0, FACTS_COLS))
 		return ERR_NONE;
 	if ((caps & CAPS_SU_ALL) != 0 || ((rq->route->flags & ROUTE_SU_READ) != 0 && (caps & CAPS_SU_READ) != 0))
 		return ERR_NONE;
@@ -155,6 +162,24 @@ is_own_account(const struct req *rq, enum user_role need)
 {
 	return rq->facts.caller_id != 0 && (rq->ident.kind == IDENTITY_USER || rq->ident.kind == IDENTITY_OAUTH) &&
 	       scope_max_user_role(rq->ident.scopes) >= need;
+}
+
+/* The caller's own account, for writes in it or beside it. */
+static enum err_kind
+decide_own(struct req *rq)
+{
+	static const struct say SAY_RESTRICTED = { 403, "message", "Operation not allowed on restricted user owned namespace" };
+	const struct conf      *cf = rq->c->conf;
+	const bool              is_restricted = facts_is_restricted(cf, &rq->ident, str_of(rq->ident.name));
+
+	if (!is_own_account(rq, USER_ROLE_ADMIN))
+		return refuse(rq);
+	if (is_restricted && (rq->route->flags & ROUTE_NOT_RESTRICTED) != 0)
+		return err_say(rq->c, ERR_DENIED, &SAY_RESTRICTED);
+	if (rq->route->perm == PERM_NEW_ORGANIZATION &&
+	    (is_restricted || (cf->feature_superusers_org_creation_only && (!facts_is_superuser(cf, &rq->ident) || facts_is_global_reader(cf, &rq->ident)))))
+		return refuse(rq);
+	return ERR_NONE;
 }
 
 enum err_kind
@@ -176,7 +201,8 @@ decide(struct req *rq)
 	case PERM_USER_READ:
 		return is_own_account(rq, USER_ROLE_READ) ? ERR_NONE : refuse_own(rq);
 	case PERM_USER_ADMIN:
-		return is_own_account(rq, USER_ROLE_ADMIN) ? ERR_NONE : refuse(rq);
+	case PERM_NEW_ORGANIZATION:
+		return decide_own(rq);
 	case PERM_SUPERUSER:
 		return known && facts_is_superuser(rq->c->conf, &rq->ident) && !facts_is_global_reader(rq->c->conf, &rq->ident) ? ERR_NONE : refuse(rq);
 	case PERM_SUPERUSER_READ:

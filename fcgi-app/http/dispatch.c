@@ -45,6 +45,15 @@ check_state(struct req *rq)
 	return ERR_NONE;
 }
 
+static void
+identify_by_session(struct req *rq)
+{
+	session_load(rq);
+	if (rq->session.user_uuid != NULL)
+		rq->ident = (struct identity){ .kind = IDENTITY_USER, .name = rq->session.user_name, .account_uuid = rq->session.user_uuid,
+			                       .scopes = SCOPE_DIRECT };
+}
+
 /* Bearer token, else session. A bearer that is not good leaves the call anonymous, and the cookie is not tried. */
 static enum err_kind
 identify_api(struct req *rq, struct str header)
@@ -59,10 +68,29 @@ identify_api(struct req *rq, struct str header)
 		rq->ident = (struct identity){ .kind = IDENTITY_ANONYMOUS };
 		return ERR_NONE;
 	}
+	identify_by_session(rq);
+	return ERR_NONE;
+}
+
+/* Pages for people: a password by Basic, else the session. Robots and tokens of any kind are nobody here, and so is who shows
+ * something wrong. */
+static enum err_kind
+identify_site(struct req *rq, struct str header)
+{
+	enum err_kind e;
+
 	session_load(rq);
-	if (rq->session.user_uuid != NULL)
-		rq->ident = (struct identity){ .kind = IDENTITY_USER, .name = rq->session.user_name, .account_uuid = rq->session.user_uuid,
-			                       .scopes = SCOPE_DIRECT };
+	if (header.n <= 6 || !str_eq_nocase(str_sub(header, 0, 6), STR("basic "))) {
+		identify_by_session(rq);
+		return ERR_NONE;
+	}
+	e = login_registry(rq->c, rq->app->login, header, rq->remote_addr, true, &rq->ident);
+	if (e == ERR_UNAUTHENTICATED)
+		err_clear(rq->c);
+	else if (e != ERR_NONE)
+		return e;
+	if (e != ERR_NONE || rq->ident.kind != IDENTITY_USER)
+		rq->ident = (struct identity){ .kind = IDENTITY_ANONYMOUS };
 	return ERR_NONE;
 }
 
@@ -79,6 +107,8 @@ identify(struct req *rq)
 		return login_registry(rq->c, rq->app->login, header, rq->remote_addr, rq->route->auth == AUTH_BASIC, &rq->ident);
 	case AUTH_API:
 		return identify_api(rq, header);
+	case AUTH_SITE:
+		return identify_site(rq, header);
 	}
 	return ERR_NONE;
 }
@@ -198,14 +228,15 @@ load(struct req *rq)
 {
 	const struct route *rt = rq->route;
 
-	if (rt->auth == AUTH_NONE && rt->load == STMT_NONE && !decide_has_facts(rt)) {
+	/* AUTH_BASIC: the credential was looked up a moment ago, and the statement of the scopes looks again. */
+	if ((rt->auth == AUTH_NONE || rt->auth == AUTH_BASIC) && rt->load == STMT_NONE && !decide_has_facts(rt)) {
 		rq->facts.caller_alive = true;
 		return ERR_NONE;
 	}
 	for (;;) {
 		memset(&rq->facts, 0, sizeof rq->facts);
 		TRY(decide_has_facts(rt) ? load_facts(rq) : load_caller(rq));
-		if (rt->auth != AUTH_API || rq->ident.kind == IDENTITY_ANONYMOUS || decide_is_alive(rq))
+		if ((rt->auth != AUTH_API && rt->auth != AUTH_SITE) || rq->ident.kind == IDENTITY_ANONYMOUS || decide_is_alive(rq))
 			return ERR_NONE;
 		rq->ident = (struct identity){ .kind = IDENTITY_ANONYMOUS };
 	}

@@ -324,6 +324,23 @@ linger(int fd)
 	}
 }
 
+/* The empty record that ends the input may still be on its way: httpd writes it apart from the parameters, and takes a
+ * connection that is closed before that for a failure of ours (503). The answer is out; mostly the record is here already. */
+static void
+await_input_end(struct fcgi_conn *f)
+{
+	const struct timeval brief = { .tv_sec = LINGER_MS / 1000 };
+	char one;
+	int why;
+
+	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief);
+	if (fcgi_read(f, &one, 1, &why) != 0)
+		f->in_ended = false;
+	if (why != 0)
+		f->broken = true;
+	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &f->timeout, sizeof f->timeout);
+}
+
 void
 fcgi_end(struct fcgi_conn *f, bool body_left)
 {
@@ -331,6 +348,8 @@ fcgi_end(struct fcgi_conn *f, bool body_left)
 
 	if (FCGX_FClose(f->r.err) != 0 || FCGX_FClose(f->r.out) != 0 || FCGX_GetError(f->r.in) != 0)
 		f->broken = true;
+	if (!f->broken && !body_left && !f->in_ended && f->r.role != FCGI_AS_AUTHORIZER)
+		await_input_end(f);
 	if (f->r.keepConnection && !f->broken && !body_left && f->in_ended) {
 		FCGX_Detach(&f->r);
 		FCGX_Finish_r(&f->r);

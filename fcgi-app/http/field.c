@@ -111,7 +111,7 @@ field_check(struct req *rq, const json_t *object, const struct field *fields)
 }
 
 enum err_kind
-field_read_body(struct req *rq, const struct field *fields, size_t max_bytes)
+field_read_json(struct req *rq, size_t max_bytes, json_t **out)
 {
 	const struct js_limits limits = { .bytes = max_bytes, .depth = JS_API.depth, .values = JS_API.values };
 	const struct str       type = req_header(rq, "content-type");
@@ -129,6 +129,16 @@ field_read_body(struct req *rq, const struct field *fields, size_t max_bytes)
 	TRY(e);
 	if (json_is_null(root))
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_INVALID, "Missing JSON body");
+	*out = root;
+	return ERR_NONE;
+}
+
+enum err_kind
+field_read_body(struct req *rq, const struct field *fields, size_t max_bytes)
+{
+	json_t *root;
+
+	TRY(field_read_json(rq, max_bytes, &root));
 	TRY(field_check(rq, root, fields));
 	rq->body = root;
 	return ERR_NONE;

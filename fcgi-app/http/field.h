@@ -31,6 +31,8 @@ extern const struct field FIELDS_ANY[];
 
 /* Reads the JSON body and checks it against the fields: rq->body. 415, 400 with the validator's words. */
 enum err_kind field_read_body(struct req *rq, const struct field *fields, size_t max_bytes) MUST_CHECK;
+/* The JSON body, whatever it is: for rows whose body is no object. 415, 400. *root borrowed. */
+enum err_kind field_read_json(struct req *rq, size_t max_bytes, json_t **root) MUST_CHECK;
 /* The same check for an object inside a body. */
 enum err_kind field_check(struct req *rq, const json_t *object, const struct field *fields) MUST_CHECK;
 

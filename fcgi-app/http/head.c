@@ -168,7 +168,13 @@ head_put(struct req *rq, struct buf *b)
 			continue;
 		put(b, r->headers[i].name, r->headers[i].value);
 	}
-	if (r->length >= 0 && !r->no_length && r->status >= 200 && r->status != 204 && r->status != 304)
-		buf_putf(b, "Content-Length: %lld\r\n", (long long)r->length);
+	if (r->length >= 0 && !r->no_length && r->status >= 200 && r->status != 204 && r->status != 304) {
+		/* httpd takes a HEAD's "Content-Length: 0" for a handler's mistake and drops it; with the blank that may follow a
+		 * value (RFC 9110, 5.5) it passes. Clients want the length of an empty blob. */
+		if (rq->method == HTTP_HEAD && r->length == 0 && rq->behind_httpd)
+			buf_puts(b, "Content-Length: 0 \r\n");
+		else
+			buf_putf(b, "Content-Length: %lld\r\n", (long long)r->length);
+	}
 	buf_puts(b, "\r\n");
 }

@@ -29,7 +29,7 @@ static const struct say SAY_MANY_HEADERS = { 431, "INVALID_REQUEST", "The reques
 
 /* What is kept of the parameters that are no headers. */
 struct server_params {
-	struct str uri, method, addr, length, type, redirect_auth;
+	struct str uri, method, addr, length, type, software, redirect_auth;
 };
 
 static enum http_method
@@ -133,6 +133,8 @@ take_server_param(struct server_params *sp, const struct fcgi_param *p)
 		sp->addr = p->value;
 	else if (str_eq_c(p->name, "CONTENT_LENGTH"))
 		sp->length = p->value;
+	else if (str_eq_c(p->name, "SERVER_SOFTWARE"))
+		sp->software = p->value;
 	else if (str_eq_c(p->name, "CONTENT_TYPE"))
 		sp->type = p->value;
 	else if (str_eq_c(p->name,
@@ -207,6 +209,7 @@ req_take(struct req *rq, const struct fcgi_param *p, size_t n, struct uri *uri)
 
 	rq->method_text = method == NULL ? "" : method;
 	rq->method = method_of(sp.method);
+	rq->behind_httpd = str_starts(sp.software, STR("Apache"));
 	rq->uri = sp.uri;
 	rq->remote_addr = client_addr(rq->c->mem, sp.addr, req_header(rq, "x-forwarded-for"),
 	                              rq->http->trusted, rq->http->n_trusted);

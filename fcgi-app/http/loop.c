@@ -24,6 +24,7 @@
 #define HEAD_BYTES       ((size_t)256 << 10) /* until the row is known */
 #define ROUTE_BYTES      ((size_t)512 << 10)
 #define IO_TIMEOUT_S     300
+#define ID_BYTES         8
 #define CLIENT_SIZE_FROM ((int64_t)64 << 10) /* a full arena after so many body bytes is the client's doing */
 
 static const struct say SAY_NO_PATH_V2 = { 404, "UNSUPPORTED", "no such path in this registry" };
@@ -39,13 +40,26 @@ struct thread {
 	jmp_buf full;
 	struct arena_mark mark; /* behind it: what the handler made */
 	bool marked;
+	uint8_t id_pool[32 * ID_BYTES]; /* random; one system call for 32 requests */
+	size_t id_left;
 };
+
+/* Taken from nothing outside: a client cannot forge or repeat an id. */
+static void
+new_id(struct thread *t)
+{
+	if (t->id_left == 0) {
+		random_bytes(t->id_pool, sizeof t->id_pool);
+		t->id_left = sizeof t->id_pool;
+	}
+	t->id_left -= ID_BYTES;
+	hex_put(t->c.id, t->id_pool + t->id_left, ID_BYTES);
+}
 
 static void
 begin(struct thread *t)
 {
 	struct ctx *c = &t->c;
-	uint8_t id[8];
 
 	arena_reset(c->mem, HEAD_BYTES);
 	arena_on_full(c->mem, &t->full);
@@ -55,8 +69,7 @@ begin(struct thread *t)
 	c->tx = NULL;
 	c->statements = 0;
 	c->now_ms = clock_now_ms();
-	random_bytes(id, sizeof id); /* taken from nothing outside: a client cannot forge or repeat an id */
-	hex_put(c->id, id, sizeof id);
+	new_id(t);
 	t->rq.c = c;
 	t->rq.app = t->lc->app;
 	t->rq.http = t->lc->http;

@@ -45,6 +45,7 @@ struct req {
 	enum http_method method;
 	const char *method_text;
 	enum proto proto;
+	bool behind_httpd; /* Apache httpd: see head.c */
 	bool authorizer;  /* FCGI_AUTHORIZER: decide, never answer with content */
 	struct str uri;   /* REQUEST_URI as received */
 	struct str path;  /* up to '?', raw, mount prefix removed */

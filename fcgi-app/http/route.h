@@ -30,7 +30,8 @@ enum auth_mode {
 	AUTH_NONE,     /* no look at credentials at all */
 	AUTH_REGISTRY, /* Bearer registry token or Basic */
 	AUTH_BASIC,    /* Basic only: /v2/auth */
-	AUTH_API       /* Bearer OAuth token or session cookie */
+	AUTH_API,      /* Bearer OAuth token or session cookie */
+	AUTH_SITE      /* Basic with a person's password, or session cookie */
 };
 enum perm {
 	PERM_NONE,       /* anybody */
@@ -46,10 +47,12 @@ enum perm {
 	PERM_NS_MEMBER,  /* in any team */
 	PERM_NS_CREATE,  /* may create repositories */
 	PERM_NS_ADMIN,
+	PERM_NS_TEAM, /* in the team that `.load` is about (its first column behind the facts says so), or admin */
 	PERM_NS_SUPERUSER, /* a superuser with full access alone; the row has ROUTE_SU_FULL */
 	/* of the caller's own account: a user, not a robot; a token needs the scope user:read or user:admin */
 	PERM_USER_READ,
 	PERM_USER_ADMIN,
+	PERM_NEW_ORGANIZATION, /* the same, where the configuration lets this user make organizations */
 	PERM_SUPERUSER,
 	PERM_SUPERUSER_READ, /* or global read-only superuser */
 	PERM_SU_FULL_READ    /* a superuser with full access, or global read-only superuser */
@@ -70,7 +73,8 @@ enum route_flags {
 	ROUTE_ANONYMOUS_OK = 1024, /* served without identity though FEATURE_ANONYMOUS_ACCESS is off */
 	ROUTE_READONLY_OK = 2048, /* writes that a read-only registry allows: sign-in */
 	ROUTE_SESSION_401 = 4096, /* PERM_USER_*: whoever lacks the right gets 401 with session_required: false */
-	ROUTE_INTERNAL = 8192     /* API: not in the discovery document unless asked for */
+	ROUTE_INTERNAL = 8192,    /* API: not in the discovery document unless asked for */
+	ROUTE_NOT_RESTRICTED = 16384 /* API: refused to restricted users (FEATURE_RESTRICTED_USERS): writes in the own namespace */
 };
 
 struct route {

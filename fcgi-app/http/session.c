@@ -155,8 +155,12 @@ session_is_fresh(struct req *rq)
 enum err_kind
 session_check_csrf(struct req *rq)
 {
-	struct str shown = req_query(rq, "_csrf_token");
+	return session_check_form(rq, req_query(rq, "_csrf_token"));
+}
 
+enum err_kind
+session_check_form(struct req *rq, struct str shown)
+{
 	session_load(rq);
 	if (shown.n == 0)
 		shown = req_header(rq, "x-csrf-token");

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct req;
 #define CSRF_TEXT 65 /* base64url of 48 random bytes, and a NUL */
@@ -31,4 +32,6 @@ void session_save(struct req *rq);
 bool session_is_fresh(struct req *rq);
 /* The CSRF token of the request (query parameter _csrf_token, else X-CSRF-Token) is the session's. ERR_DENIED. */
 enum err_kind session_check_csrf(struct req *rq) MUST_CHECK;
+/* The same for forms: shown is the field _csrf_token; empty = as above. */
+enum err_kind session_check_form(struct req *rq, struct str shown) MUST_CHECK;
 #endif

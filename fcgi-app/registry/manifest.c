@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/counters.h"
 #include "conf/conf.h"
+#include "http/decide.h"
 #include "http/response.h"
 #include "model/audit.h"
 #include "model/blob.h"
@@ -173,20 +174,38 @@ log_deleted_tag(struct req *rq, struct str tag, struct str digest)
 	                                             .ip = rq->remote_addr, .metadata = buf_str(&meta) });
 }
 
+/* The tag as it is now: the row's statement once more, inside the transaction. */
+static enum err_kind
+find_tag_again(struct req *rq, struct str tag, const struct db_result **out)
+{
+	struct db_args a = { 0 };
+
+	facts_args(&a, rq->ns, rq->repo, &rq->ident, decide_caps(rq));
+	db_args_add(&a, db_strn(tag));
+	return db_exec(rq->c, STMT_TAG_DELETE_LOAD, &a, out);
+}
+
+/* In one queue with the pushes of this tag, each of which makes it another row. */
 static enum err_kind
 delete_tag(struct req *rq, struct str tag)
 {
-	const struct db_result *r;
-	const int64_t           window_ms = db_get_i64(rq->load, 0, TAG_DELETE_LOAD_WINDOW_S) * 1000;
+	const struct db_result *t, *r;
 
 	if (db_is_null(rq->load, 0, TAG_DELETE_LOAD_ID))
 		return manifest_unknown(rq);
-	if (db_get_bool(rq->load, 0, TAG_DELETE_LOAD_IS_IMMUTABLE) && rq->c->conf->feature_immutable_tags)
+	TRY(db_exec(rq->c, STMT_TAG_QUEUE, DB_ARGS(db_i64(rq->facts.repository_id), db_str_array(&tag, 1)), NULL));
+	TRY(find_tag_again(rq, tag, &t));
+	if (db_is_null(t, 0, TAG_DELETE_LOAD_ID))
+		return manifest_unknown(rq);
+	if (db_get_bool(t, 0, TAG_DELETE_LOAD_IS_IMMUTABLE) && rq->c->conf->feature_immutable_tags)
 		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, tag));
-	TRY(db_exec(rq->c, STMT_TAG_DELETE, DB_ARGS(db_i64(db_get_i64(rq->load, 0, TAG_DELETE_LOAD_ID)), db_i64(window_ms), db_bool(rq->c->conf->feature_immutable_tags)), &r));
+	TRY(db_exec(rq->c, STMT_TAG_DELETE,
+	            DB_ARGS(db_i64(db_get_i64(t, 0, TAG_DELETE_LOAD_ID)), db_i64(db_get_i64(t, 0, TAG_DELETE_LOAD_WINDOW_S) * 1000),
+	                    db_bool(rq->c->conf->feature_immutable_tags)),
+	            &r));
 	if (r->rows == 0)
 		return manifest_unknown(rq);
-	return log_deleted_tag(rq, tag, db_get_strn(rq->load, 0, TAG_DELETE_LOAD_DIGEST));
+	return log_deleted_tag(rq, tag, db_get_strn(t, 0, TAG_DELETE_LOAD_DIGEST));
 }
 
 static enum err_kind

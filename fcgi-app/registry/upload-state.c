@@ -143,17 +143,17 @@ finish(struct req *rq, struct upload *u, struct store_upload *su, const struct o
 	struct upload_done  done = { .upload_id = u->id, .repository_id = rq->facts.repository_id, .digest = oci_digest_str(want),
 		                     .location = su->store->name };
 	struct upload_place place;
-	char                key[STORE_KEY_MAX];
+	char                key[STORE_KEY_MAX], own[STORE_KEY_MAX];
 	bool                raced = false;
 
 	TRY(digest_matches(rq, su, want));
-	TRY(upload_place(c, done.digest, done.location, &place));
-	if (place.is_deleting ? !store_key_own(done.digest, str_of(u->uuid), key) : !store_key_blob(done.digest, key))
+	if (!store_key_own(done.digest, str_of(u->uuid), own) || !store_key_blob(done.digest, key))
 		return err_set(c, ERR_BUG, "no key for %s", want->text);
+	TRY(upload_place(c, &(struct upload_placing){ .digest = done.digest, .location = done.location, .own_key = own }, &place));
 	if (place.is_deleting)
-		done.key = str_dup_c(c->mem, key);
+		done.key = own;
 	done.size_bytes = store_upload_received(su);
-	TRY(store_upload_finish(c, su, key));
+	TRY(store_upload_finish(c, su, place.is_deleting ? own : key));
 	TRY(upload_complete(c, &done, &raced));
 	counters_add(c->counters, CNT_PUSHED_BYTES, (uint64_t)done.size_bytes);
 	/* upload_place() keeps a pending tombstone from becoming due for an hour: this is a completion that took longer. */

@@ -129,6 +129,21 @@ session_lost(struct req *rq, const struct upload *u)
 	return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_BLOB_UPLOAD_UNKNOWN);
 }
 
+/* The lease was lost while the body came. Cancelled meanwhile: the bytes are ours to remove. Else another writer goes on. */
+static enum err_kind
+lease_lost(struct req *rq, const struct upload *u, struct store_upload *su)
+{
+	const struct store_upload_row row = row_of(u);
+	int64_t                       offset;
+
+	store_upload_close(rq->c, su);
+	TRY(upload_find_offset(rq->c, u->id, &offset));
+	if (offset >= 0)
+		return up_out_of_range(rq, u->uuid, offset);
+	(void)!store_upload_abort(rq->c, su->store, &row); /* what stays is swept by the uploads job */
+	return err_say(rq->c, ERR_NOT_FOUND, &OCI_SAY_BLOB_UPLOAD_UNKNOWN);
+}
+
 /* A body that did not come whole, or could not be stored: the session stays where it was, unless it can never fit. */
 static enum err_kind
 body_failed(struct req *rq, const struct upload *u, struct store_upload *su, enum err_kind e)
@@ -137,10 +152,15 @@ body_failed(struct req *rq, const struct upload *u, struct store_upload *su, enu
 
 	if (e == ERR_NOT_FOUND)
 		return session_lost(rq, u);
-	if (e == ERR_TOO_LARGE)
+	if (e == ERR_CONFLICT)
+		return lease_lost(rq, u, su);
+	if (e == ERR_TOO_LARGE) {
 		up_discard(rq, u, su);
-	else
+	} else {
+		if (su != NULL)
+			store_upload_close(rq->c, su);
 		(void)!upload_release_lease(rq->c, u);
+	}
 	rq->c->err = kept;
 	return e;
 }
@@ -209,7 +229,10 @@ reg_upload_patch(struct req *rq)
 	u.offset_bytes = row.offset_bytes;
 	u.hash_state = str_dup(c->mem, row.hash_state);
 	u.store_state = str_dup(c->mem, row.store_state);
-	TRY(upload_record(c, &u));
+	store_upload_close(c, su);
+	e = upload_record(c, &u);
+	if (e != ERR_NONE)
+		return body_failed(rq, &u, su, e);
 	up_headers(rq, u.uuid, u.offset_bytes);
 	res_empty(rq, 202);
 	return ERR_NONE;

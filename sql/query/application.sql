@@ -153,6 +153,6 @@ RETURNING c.account_id, c.scopes, c.redirect_uri, c.challenge, c.challenge_metho
 
 -- name: application_secret
 -- args: client_id text
--- cols: application_id int8, secret_hash bytea?, name text
+-- cols: application_id int8, secret_hash bytea?, secret_enc text?
 -- rows: at most one
-SELECT a.id, a.secret_hash, a.name FROM oauth_application a JOIN account o ON o.id = a.organization_id AND o.is_enabled WHERE a.client_id = $1;
+SELECT a.id, a.secret_hash, a.secret_enc FROM oauth_application a JOIN account o ON o.id = a.organization_id AND o.is_enabled WHERE a.client_id = $1;

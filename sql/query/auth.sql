@@ -82,6 +82,13 @@ INSERT INTO service_key AS k (kid, service, name, jwk, metadata, expires_ms, app
 VALUES ($1, $2, $3, $4, $5, kade_now_ms() + $6, kade_now_ms(), 'Automatic')
 ON CONFLICT (kid) DO UPDATE SET expires_ms = GREATEST(k.expires_ms, kade_now_ms() + $6) RETURNING id;
 
+-- Two first users at once: the second waits here, and then counts one.
+-- name: first_user_lock
+-- args: none
+-- cols: locked int8
+-- rows: one
+SELECT count(pg_advisory_xact_lock(8801, 1));
+
 -- name: user_count
 -- args: none
 -- cols: n int8

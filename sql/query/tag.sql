@@ -6,6 +6,14 @@
 -- rows: one
 SELECT pg_advisory_xact_lock(hashtextextended($2, $1)) IS NULL;
 
+-- Pushes of one tag go one after the other: without it all but one of those that meet would have to begin again, each time. In
+-- the order of names, before any row is locked; gone with the transaction.
+-- name: tag_queue
+-- args: repository_id int8, names text[]
+-- cols: locked int8
+-- rows: one
+SELECT count(pg_advisory_xact_lock(hashtextextended(n.name, $1))) FROM (SELECT DISTINCT x COLLATE "C" AS name FROM unnest($2::text[]) x ORDER BY 1) n;
+
 -- Ends the live row of a name: one that points elsewhere, or one whose time has passed (it ends at that time).
 -- name: tag_end
 -- args: repository_id int8, name text, manifest_digest text, window_ms int8, keep_immutable bool

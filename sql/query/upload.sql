@@ -52,36 +52,51 @@ UPDATE upload SET lease = NULL, lease_until_ms = NULL WHERE id = $1 AND lease = 
 WITH q AS (DELETE FROM quota_ledger WHERE upload_id = $1)
 DELETE FROM upload WHERE id = $1 RETURNING id;
 
--- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen. A pending tombstone is kept
--- from becoming due for an hour, so that the sweeper does not begin while the bytes are put into place.
+-- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen. The object that is about to
+-- be put there is announced by a pending tombstone ($3: its key while the standard one is being deleted), due in an hour: who
+-- dies between the rename and the commit leaves nothing that no row knows.
 -- name: blob_place
--- args: digest text, location text
+-- args: digest text, location text, own_key text
 -- cols: has_blob bool, placed bool, deleting bool
 -- rows: one
-WITH l AS (SELECT id FROM location WHERE name = $2),
-hold AS (UPDATE tombstone t SET not_before_ms = GREATEST(t.not_before_ms, kade_now_ms() + 3600000) FROM l
-  WHERE t.digest = $1 AND t.location_id = l.id AND t.key = '' AND t.state = 0)
-SELECT b.id IS NOT NULL, p.blob_id IS NOT NULL, EXISTS (SELECT 1 FROM tombstone t WHERE t.digest = $1 AND t.location_id = l.id AND t.key = '' AND t.state = 1)
-FROM l LEFT JOIN blob b ON b.digest = $1 LEFT JOIN placement p ON p.blob_id = b.id AND p.location_id = l.id;
+WITH x AS MATERIALIZED (
+  SELECT l.id AS location_id, b.id IS NOT NULL AS has_blob, p.blob_id IS NOT NULL AS placed,
+    EXISTS (SELECT 1 FROM tombstone t WHERE t.digest = $1 AND t.location_id = l.id AND t.key = '' AND t.state = 1) AS deleting
+  FROM location l LEFT JOIN blob b ON b.digest = $1 LEFT JOIN placement p ON p.blob_id = b.id AND p.location_id = l.id WHERE l.name = $2),
+announced AS (
+  INSERT INTO tombstone AS t (digest, location_id, key, not_before_ms)
+  SELECT $1, location_id, CASE WHEN deleting THEN $3 ELSE '' END, kade_now_ms() + 3600000 FROM x WHERE deleting OR NOT placed
+  ON CONFLICT (digest, location_id, key) DO UPDATE SET not_before_ms = GREATEST(t.not_before_ms, EXCLUDED.not_before_ms) WHERE t.state = 0)
+SELECT has_blob, placed, deleting FROM x;
 
--- Completion, one transaction: the pending tombstone goes, blob, placement and link come, the upload goes.
+-- Completion, one transaction: blob, placement and link come, the upload goes, and the pending tombstone of its object, unless
+-- the blob is placed under another key already: then this object is one too many and the tombstone removes it.
 -- name: upload_finish
 -- args: upload_id int8, repository_id int8, digest text, size_bytes int8, location text, key text?
 -- cols: blob_id int8?, deleting bool
 -- rows: one
 WITH l AS (SELECT id FROM location WHERE name = $5),
-pending AS (DELETE FROM tombstone t USING l WHERE t.digest = $3 AND t.location_id = l.id AND t.key = '' AND t.state = 0),
 deleting AS MATERIALIZED (SELECT EXISTS (SELECT 1 FROM tombstone t, l WHERE t.digest = $3 AND t.location_id = l.id AND t.key = '' AND t.state = 1) AS yes),
 b AS (
   INSERT INTO blob AS x (digest, size_bytes) SELECT $3, $4 FROM deleting WHERE NOT deleting.yes OR $6::text IS NOT NULL
   ON CONFLICT (digest) DO UPDATE SET size_bytes = x.size_bytes RETURNING id),
-p AS (INSERT INTO placement (blob_id, location_id, key) SELECT b.id, l.id, $6 FROM b, l ON CONFLICT DO NOTHING),
+p AS (INSERT INTO placement (blob_id, location_id, key) SELECT b.id, l.id, $6 FROM b, l ON CONFLICT DO NOTHING RETURNING blob_id),
+pending AS (
+  DELETE FROM tombstone t USING l WHERE t.digest = $3 AND t.location_id = l.id AND t.key = COALESCE($6, '') AND t.state = 0
+    AND (EXISTS (SELECT 1 FROM p) OR EXISTS (SELECT 1 FROM placement o, b WHERE o.blob_id = b.id AND o.location_id = l.id AND o.key IS NOT DISTINCT FROM $6))),
 rb AS (
   INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $2, b.id, kade_now_ms() FROM b
   ON CONFLICT (repository_id, blob_id) DO UPDATE SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false),
 u AS (DELETE FROM upload WHERE id = $1 AND EXISTS (SELECT 1 FROM b)),
 q AS (DELETE FROM quota_ledger WHERE upload_id = $1 AND EXISTS (SELECT 1 FROM b))
 SELECT (SELECT id FROM b), deleting.yes FROM deleting;
+
+-- Where an upload is now, for a writer that lost its lease. 0 rows: it was cancelled.
+-- name: upload_offset
+-- args: id int8
+-- cols: offset_bytes int8
+-- rows: at most one
+SELECT offset_bytes FROM upload WHERE id = $1;
 
 -- name: location_ensure
 -- args: name text

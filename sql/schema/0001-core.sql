@@ -42,6 +42,7 @@ CREATE TABLE account (
 );
 CREATE UNIQUE INDEX account_email ON account (lower(email)) WHERE kind = 1 AND email IS NOT NULL;
 CREATE INDEX account_kind ON account (kind, id);
+CREATE INDEX account_email_organization ON account (lower(email)) WHERE kind = 2 AND email IS NOT NULL;
 CREATE INDEX account_owner ON account (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX account_name_trgm ON account USING gin (name gin_trgm_ops);
 
@@ -55,6 +56,7 @@ CREATE TABLE robot (
 CREATE TABLE robot_federation (
   account_id int8 NOT NULL REFERENCES account ON DELETE CASCADE,
   issuer text NOT NULL, subject text NOT NULL, audiences text,
+  position int4 NOT NULL,                        -- in the list as it was given
   PRIMARY KEY (account_id, issuer, subject)
 );
 CREATE TABLE external_login (
@@ -103,6 +105,7 @@ CREATE TABLE team_invite (
 );
 CREATE INDEX team_invite_team ON team_invite (team_id);
 CREATE INDEX team_invite_account ON team_invite (account_id);
+CREATE INDEX team_invite_inviter ON team_invite (inviter_id);
 CREATE TABLE team_sync (
   team_id int8 PRIMARY KEY REFERENCES team ON DELETE CASCADE, service text NOT NULL, config text NOT NULL,
   transaction_id text NOT NULL, last_updated_ms int8

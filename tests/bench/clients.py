@@ -18,7 +18,9 @@ class Wire:
     def __init__(self, base):
         u = urllib.parse.urlsplit(base)
         self.host = u.netloc
-        self.sock = socket.create_connection((u.hostname.replace("localhost", "127.0.0.1"), u.port), timeout=600)
+        self.sock = socket.create_connection((u.hostname.replace("localhost", "127.0.0.1"), u.port))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):                 # sendfile wants a blocking socket
+            self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 600, 0))
 
     def head(self, method, path, **headers):
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items() if v is not None)]
@@ -188,11 +190,12 @@ class SlowUploads:
 
     def __init__(self, base, repo, token, count, bytes_per_s):
         self.step, self.every = max(1, bytes_per_s // 5), 0.2
-        self.socks, self.sent, self.refused = [], 0, 0
+        self.socks, self.sent, self.refused, started = [], 0, 0, []
         for _ in range(count):
             w = Wire(base)
             w.head("POST", f"/v2/{repo}/blobs/uploads/", Authorization=f"Bearer {token}", Content_Length=0)
-            where = local(expect(w.answer(), 202, "POST").getheader("Location"))
+            started.append((w, local(expect(w.answer(), 202, "POST").getheader("Location"))))
+        for w, where in started:
             w.head("PATCH", where, Authorization=f"Bearer {token}", Content_Length=1 << 30, Content_Type="application/octet-stream")
             w.sock.setblocking(False)
             self.socks.append(w)

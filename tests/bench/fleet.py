@@ -109,15 +109,19 @@ class Fleet:
         name = "probe-" + kind + ("-tls" if tls else "")
         if name not in self.web:
             if "probe" not in self.groups:
-                program = self.servers.bin / "fcgi-probe"
-                subprocess.run(["cc", "-O2", "-o", str(program), str(TOP / "tests/servers/fcgi-probe.c"), "-lfcgi", "-lpthread"], check=True)
-                program.chmod(0o755)
-                self.probe = self.servers.start("probe", PROBE=program)
+                self.probe = self.servers.start("probe", PROBE=self.build_c("tests/servers/fcgi-probe.c", "-lfcgi", "-pthread"))
                 self.groups["probe"] = Group("probe", self.probe / "api.pid", self.probe / "transfer.pid")
             folder = self.servers.start(kind, name, SOCKETS=self.probe, TLS="yes" if tls else "no")
             self.web[name] = self._reached(folder)
             self.groups[name] = Group(name, folder / f"{kind}.pid")
         return self.web[name]
+
+    def build_c(self, source, *flags):
+        """A program of one C file, built into the private folder."""
+        program = self.servers.bin / pathlib.Path(source).stem
+        subprocess.run(["cc", "-O2", "-o", str(program), str(TOP / source), *flags], check=True)
+        program.chmod(0o755)
+        return program
 
     def start_static(self, root):
         folder, port = self.folder / "static", e2e.free_port()

@@ -75,12 +75,14 @@ class Span:
 
 
 class Load:
-    """What one run of wrk saw; groups: whose processor time is taken."""
+    """What one run of wrk saw; groups: whose processor time is taken. program: tests/bench/head instead of wrk, for HEAD."""
 
-    def __init__(self, url, requests, tokens=None, seconds=2.0, connections=16, start=0, groups=(), host=None):
-        words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(HERE / "load.lua")]
-        words += ["-H", f"Host: {host}"] if host else []
-        words += [url, "--", str(requests), str(tokens or "/dev/null"), str(start)]
+    def __init__(self, url, requests, tokens=None, seconds=2.0, connections=16, start=0, groups=(), program=None):
+        words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(HERE / "load.lua"),
+                 url, "--", str(requests), str(tokens or "/dev/null"), str(start)]
+        if program:
+            host = url.partition("://")[2]
+            words = [str(program), host.rpartition(":")[2], host, str(connections), str(seconds), str(requests), str(tokens or "/dev/null")]
         with Span(*groups) as span:
             began = os.times()
             r = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -123,12 +125,18 @@ class Table:
 
     def skip(self, work, reason):
         self.lines.append({"work": work, "skipped": reason})
-        print(f"{'skip':5} {work}: {reason}", flush=True)
+        print(self.text(self.lines[-1]), flush=True)
+
+    def broken(self, work, reason):
+        self.lines.append({"work": work, "broken": reason})
+        print(self.text(self.lines[-1]), flush=True)
 
     @staticmethod
     def text(x):
         if "skipped" in x:
             return f"{'skip':5} {x['work']}: {x['skipped']}"
+        if "broken" in x:
+            return f"{'FAIL':5} {x['work']}: {x['broken']}"
         mark = {True: "pass", False: "MISS", None: "-"}[x["reached"]]
         spread = f" ({x['low']:.3g}–{x['high']:.3g})" if x["runs"] > 1 else ""
         return f"{mark:5} {x['work']:62} {x['target']:>16}  {x['value']:.3g}{spread}  {x['detail']}"
@@ -136,7 +144,8 @@ class Table:
     def show(self):
         print("\n".join(map(self.text, self.lines)))
         n = [x.get("reached") for x in self.lines]
-        print(f"{n.count(True)} targets reached, {n.count(False)} missed, {sum('skipped' in x for x in self.lines)} skipped")
+        print(f"{n.count(True)} targets reached, {n.count(False)} missed, {sum('skipped' in x for x in self.lines)} skipped, "
+              f"{sum('broken' in x for x in self.lines)} failed")
 
     def write(self, file, **about):
         pathlib.Path(file).write_text(json.dumps({**about, "results": self.lines}, indent=1) + "\n")

@@ -4,7 +4,7 @@ need, made by kade-admin. Paths without a leading slash are under /api/v1/."""
 import re
 import secrets
 
-import requests
+import oci
 
 ERROR_MEMBERS = {"detail", "error_message", "error_type", "title", "type", "status"}
 
@@ -14,7 +14,7 @@ class Api:
 
     def __init__(self, stack):
         self.stack = stack
-        self.http = requests.Session()
+        self.http = oci.Session()
         self.http.trust_env = False
         self.http.verify = stack.verify
         self.headers = {}
@@ -163,7 +163,7 @@ def logs(stack, kind, **members):
 
     rows = stack.sql(
         "SELECT n.name, p.name, l.metadata FROM audit_log l JOIN audit_kind k ON k.id = l.kind LEFT JOIN account n ON n.id = l.namespace_id"
-        " LEFT JOIN account p ON p.id = l.performer_id WHERE k.name = %s ORDER BY l.id DESC", kind)
+        " LEFT JOIN account p ON p.id = l.performer_id WHERE k.name = %s ORDER BY l.at_ms DESC, l.id DESC", kind)
     found = [(n, p, json.loads(m)) for n, p, m in rows]
     return [row for row in found if all(row[2].get(k) == v for k, v in members.items())]
 

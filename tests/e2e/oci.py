@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tarfile
+import time
 
 import requests
 
@@ -130,12 +131,28 @@ def error_code(response):
     return errors[0]["code"]
 
 
+class Session(requests.Session):
+    """Web servers close a kept connection after some idle seconds, maybe just as the next request is sent. After a pause this
+    one opens a new connection, so that a connection that breaks is always a fault."""
+
+    IDLE_S = 3
+    used = 0.0
+
+    def send(self, request, **kw):
+        if time.monotonic() - self.used > self.IDLE_S:
+            self.close()
+        try:
+            return super().send(request, **kw)
+        finally:
+            self.used = time.monotonic()
+
+
 class Client:
     """Requests with the token dance: a token for the repository's scope is fetched when a request needs one and kept."""
 
     def __init__(self, base, service, user=None, password=None, verify=True, secrets=None):
         self.base, self.service, self.user, self.password = base, service, user, password
-        self.http = requests.Session()
+        self.http = Session()
         self.http.trust_env = False
         self.http.verify = verify
         self.tokens = {}

@@ -104,7 +104,10 @@ def test_others_see_little(kade, me, nobody):
 @pytest.mark.parametrize("name", ["no-such-user", "%00", "a%2Fb", "..%2F", "'"])
 def test_unknown_user(nobody, name):
     r = nobody.get(f"users/{name}")
-    assert r.status_code in (400, 404) and "message" in r.json()
+    if name == "%00":
+        assert r.status_code in (400, 404)                      # the web server refuses it itself
+    else:
+        assert r.status_code == 404 and "message" in r.json()
 
 
 def test_organizations_and_robots_are_no_users(kade, nobody, me):
@@ -125,9 +128,9 @@ def test_change_password(kade, me):
     assert r.status_code == 200 and r.json()["username"] == me.user and "X-Next-CSRF-Token" in r.headers
     assert me.get("user/").status_code == 200, "the session that changed it goes on"
     assert other.get("user/").status_code == 401, "the others have ended"
+    assert api.Session(kade, me.user, new).get("user/").status_code == 200
     a = api.anonymous(kade)
     assert a.post("signin", {"username": me.user, "password": old}).status_code == 403
-    assert api.Session(kade, me.user, new).get("user/").status_code == 200
     assert api.logs(kade, "account_change_password")[0] == (me.user, me.user, {})
 
 

@@ -84,5 +84,7 @@ def test_conformance(suite, make_stack, tmp_path, server, kind, version):
     assert len(results) > 40
     # Sparse indexes are off in the suite's own defaults; what `dev` adds is disabled in 1.1.
     allowed = {"Pass", "Disabled"} if version == "1.1" else {"Pass"}
+    for name, lines in stack.logs().items() if run.returncode else ():
+        print(name, lines[-2000:])
     wrong = {c: r for c, r in results.items() if r not in allowed and c != "Sparse Manifests"}
     assert not wrong and run.returncode == 0

@@ -332,7 +332,7 @@ def test_access_token_is_for_one_repository(stack, user):
             assert c.call("POST", f"/v2/{repo}/blobs/uploads/", params=params).status_code == write
 
 
-@pytest.mark.parametrize("scopes,read,write,create", [("repo:read", 200, 401, 401), ("repo:write", 200, 202, 401), ("repo:create", 401, 401, 401),
+@pytest.mark.parametrize("scopes,read,write,create", [("repo:read", 200, 401, 401), ("repo:write", 200, 202, 401), ("repo:create", 401, 401, 202),
                                                      ("repo:create repo:write", 200, 202, 202),
                                                      ("user:read", 401, 401, 401), ("", 401, 401, 401), ("repo:read bogus", 401, 401, 401),
                                                      ("super:user", 401, 401, 401)])
@@ -431,13 +431,17 @@ def test_odd_paths(user, anonymous, path):
         assert "Set-Cookie" not in r.headers
 
 
-@pytest.mark.parametrize("login", [b"\xff:x", b"a\x00b:x", b"nobody7:\x00", b"nobody7:\xff\xfe", b"a+\xff:x", b"$token:\xff", b"$app:\x00", b"$oauthtoken:\xff",
-                                   b":", b"x", b"nobody7", b"a" * 3000 + b":x", "é:é".encode()], ids=range(13))
-def test_odd_logins(anonymous, login):
-    header = {"Authorization": "Basic " + base64.b64encode(login).decode()}
-    for path in ("/v2/auth", "/v2/", "/v2/a/b/tags/list"):
-        r = requests.get(anonymous.base + path, headers=header, timeout=30)
-        assert r.status_code in (401, 429), f"{r.status_code} {r.text}"
+ODD_LOGINS = [b"\xff:x", b"a\x00b:x", b"nobody7:\x00", b"nobody7:\xff\xfe", b"a+\xff:x", b"$token:\xff", b"$app:\x00", b"$oauthtoken:\xff",
+              b":", b"x", b"nobody7", b"a" * 3000 + b":x", "é:é".encode()]
+
+
+def test_odd_logins(alone):
+    """On a stack of its own: so many failures make the address wait."""
+    for login in ODD_LOGINS:
+        header = {"Authorization": "Basic " + base64.b64encode(login).decode()}
+        for path in ("/v2/auth", "/v2/", "/v2/a/b/tags/list"):
+            r = requests.get(alone.base + path, headers=header, timeout=30)
+            assert r.status_code in (401, 429), f"{login[:20]}: {r.status_code} {r.text}"
 
 
 def test_odd_user_agent(stack, owner, repo, pushed):

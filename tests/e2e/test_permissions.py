@@ -38,6 +38,7 @@ class World:
 
     def __init__(self, stack):
         self.stack = stack
+        self.db = psycopg2.connect(stack.uri)
         self.cache = {}
         self.org, self.repo, self.open = "permorg", "permorg/app", "permorg/open"
         self.people = {"stranger": "p-stranger", "reader": "p-reader", "writer": "p-writer", "admin": "p-admin", "org_member": "p-member",
@@ -57,16 +58,27 @@ class World:
         self.values = {"org": self.org, "repo": self.repo, "open": self.open, "missing_repo": f"{self.org}/missing", "missing_org": "no-such-org",
                        "other_user": "p-other", "team": "members", "robot": "bot", "uuid": "00000000-0000-4000-8000-000000000000"}
         self.values.update(self.oauth_values())
-        self.saved = self.save()
+        self.values["prototype"] = self.one(
+            "INSERT INTO default_permission (organization_id, delegate_id, role) SELECT o.id, u.id, 1 FROM account o, account u"
+            " WHERE o.name = %s AND u.name = 'p-other' RETURNING uuid", self.org)
+        self.take()
+
+    def take(self):
+        """The state from which every call starts."""
+        self.saved, self.before = self.save(), self.marks()
 
     def one(self, sql, *args):
         return self.stack.sql(sql, *args)[0][0]
 
     def oauth_values(self):
-        self.stack.admin("token", "oauth", self.org, "p-boss", "--scopes", "repo:read", "--application", "permapp")
+        """An application with a token of its founder's and one of the organization's administrator."""
+        for who in ("p-founder", "p-boss"):
+            self.stack.admin("token", "oauth", self.org, who, "--scopes", "repo:read", "--application", "permapp")
+        token = "SELECT t.uuid FROM token t JOIN oauth_application a ON a.id = t.application_id JOIN account u ON u.id = t.account_id WHERE a.name = 'permapp' AND u.name = %s"
         return {
             "client_id": self.one("SELECT client_id FROM oauth_application WHERE name = 'permapp'"),
-            "app_token": self.one("SELECT t.uuid FROM token t JOIN oauth_application a ON a.id = t.application_id WHERE a.name = 'permapp'"),
+            "app_token": self.one(token, "p-founder"),
+            "boss_token": self.one(token, "p-boss"),
         }
 
     def caller(self, column):
@@ -79,18 +91,18 @@ class World:
             elif column.startswith("token_"):
                 scope = column[6:].replace("_", ":")
                 self.cache[column] = (api.bearer(self.stack, "p-boss", scope), "p-boss")
-                self.saved = self.save()
+                self.take()
             else:
                 self.cache[column] = (api.Session(self.stack, self.people[column]), self.people[column])
+            self.cache[column][0].http.headers["Connection"] = "close"      # callers may be silent for long
         return self.cache[column]
 
     # -- the database as it was
 
     @contextlib.contextmanager
     def cursor(self):
-        with contextlib.closing(psycopg2.connect(self.stack.uri)) as db:
-            with db, db.cursor() as cur:
-                yield cur
+        with self.db, self.db.cursor() as cur:
+            yield cur
 
     def tables(self, cur):
         cur.execute("SELECT c.oid::regclass::text, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
@@ -130,7 +142,9 @@ class World:
 def world(make_stack):
     stack = make_stack("lighttpd", name="permissions", FEATURE_SUPERUSERS_FULL_ACCESS=True, GLOBAL_READONLY_SUPER_USERS=["p-auditor"],
                        FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False)
-    return World(stack)
+    w = World(stack)
+    yield w
+    w.db.close()
 
 
 def fill(text, values):
@@ -140,7 +154,6 @@ def fill(text, values):
 def check(world, row, column, expected):
     client, me = world.caller(column)
     values = {**world.values, "me": me}
-    before = world.marks()
     body = row.get("body") or "-"
     kw = {} if body == "-" else {"json": json.loads(fill(body, values))}
     jar = client.http.cookies.copy()
@@ -150,7 +163,7 @@ def check(world, row, column, expected):
     if csrf:
         client.headers["X-CSRF-Token"] = csrf
     after = world.marks()
-    changed = [t for t in after if before.get(t) != after[t]]
+    changed = [t for t in after if world.before.get(t) != after[t]]
     world.restore(changed)
     wrong = []
     if r.status_code != int(expected):

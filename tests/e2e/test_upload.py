@@ -319,3 +319,25 @@ def test_session_survives_a_restart(alone):
     admin.patch(location, data[1 << 20 :], first=1 << 20)
     assert admin.finish(location, oci.digest(data)).status_code == 201
     assert admin.pull_blob("admin/x", oci.digest(data)) == data
+
+
+def test_many_small_chunks(owner, repo):
+    """Each begins the moment the one before it is answered, and finds the session free."""
+    data = os.urandom(400)
+    location = owner.start_upload(repo)
+    for i, byte in enumerate(data):
+        r = owner.patch(location, bytes([byte]), first=i)
+        assert r.status_code == 202 and r.headers["Range"] == f"0-{i}", f"chunk {i}: {r.status_code} {r.headers}"
+        location = r.headers["Location"]
+    assert owner.finish(location, oci.digest(data)).status_code == 201
+    assert owner.pull_blob(repo, oci.digest(data)) == data
+
+
+def test_refused_chunk_leaves_the_session_free(owner, repo):
+    """Also after a refusal the next request is served at once."""
+    location = owner.start_upload(repo)
+    for i in range(50):
+        assert owner.patch(location, b"abc", first=i + 10).status_code == 416
+        r = owner.patch(location, b"x", first=i)
+        assert r.status_code == 202, f"{i}: {r.status_code} {r.text}"
+        location = r.headers["Location"]

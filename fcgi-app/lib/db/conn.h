@@ -43,4 +43,5 @@ enum err_kind   db_connect(struct ctx *c, const struct db_pool_conf *pc, PGconn 
 /* Sets c->sqlstate and the failure that a result speaks of; name: the statement's. */
 enum err_kind   db_sql_failed(struct ctx *c, const PGresult *r, const char *name);
 enum db_pooler  db_pool_pooler(const struct db_pool *p);
+int             db_pool_statement_ms(const struct db_pool *p); /* the server's limit for one statement */
 #endif

@@ -8,10 +8,16 @@
 #include "base/ctx.h"
 #include "db/conn.h"
 
-#define CLIENT_GRACE_MS 5000  /* beyond the server's statement_timeout: then the connection counts as lost */
-#define CLIENT_LIMIT_MS 65000
+#define CLIENT_GRACE_MS 5000 /* beyond the server's statement_timeout: then the connection counts as lost */
 
 static const char TEXT_COMMIT[] = "COMMIT";
+
+/* When a server that answers nothing has had its time for one statement. */
+static int64_t
+deadline(const struct db_conn *k)
+{
+	return clock_mono_us() + (int64_t)(db_pool_statement_ms(k->pool) + CLIENT_GRACE_MS) * 1000;
+}
 
 /* Waits until the socket may go on; false on time-out or error. */
 static bool
@@ -131,7 +137,7 @@ fill(struct db_result *out, PGresult *r)
 }
 
 static enum err_kind
-read_items(struct ctx *c, struct db_conn *k, const bool *prepares, int64_t deadline_us)
+read_items(struct ctx *c, struct db_conn *k, const bool *prepares)
 {
 	enum err_kind first = ERR_NONE;
 
@@ -142,12 +148,12 @@ read_items(struct ctx *c, struct db_conn *k, const bool *prepares, int64_t deadl
 		enum err_kind         e = ERR_NONE;
 
 		if (prepares[i]) {
-			e = read_command(c, k, name, deadline_us, NULL);
+			e = read_command(c, k, name, deadline(k), NULL);
 			if (e == ERR_NONE)
 				k->prepared[it->stmt] = true;
 		}
 		if (!k->failed) {
-			const enum err_kind x = read_command(c, k, name, deadline_us, &r);
+			const enum err_kind x = read_command(c, k, name, deadline(k), &r);
 			e = e != ERR_NONE ? e : x;
 		}
 		/* COMMIT of a transaction in which something failed succeeds, and says that it rolled back. */
@@ -164,7 +170,7 @@ read_items(struct ctx *c, struct db_conn *k, const bool *prepares, int64_t deadl
 	}
 	/* The sync point ends the pipeline. */
 	bool      lost = false;
-	PGresult *sync = next_result(k->pg, deadline_us, &lost);
+	PGresult *sync = next_result(k->pg, deadline(k), &lost);
 	if (sync == NULL || PQresultStatus(sync) != PGRES_PIPELINE_SYNC) {
 		k->failed = true;
 		if (first == ERR_NONE)
@@ -178,9 +184,8 @@ read_items(struct ctx *c, struct db_conn *k, const bool *prepares, int64_t deadl
 static enum err_kind
 run_items(struct ctx *c, struct db_conn *k)
 {
-	const int64_t deadline_us = clock_mono_us() + (int64_t)(CLIENT_LIMIT_MS + CLIENT_GRACE_MS) * 1000;
-	bool          prepares[DB_ITEMS_MAX] = { false };
-	bool          sent = true;
+	bool prepares[DB_ITEMS_MAX] = { false };
+	bool sent = true;
 
 	err_clear(c);
 	c->sqlstate[0] = '\0';
@@ -193,7 +198,7 @@ run_items(struct ctx *c, struct db_conn *k)
 		if (it->text == NULL)
 			c->statements++;
 	}
-	if (!sent || PQpipelineSync(k->pg) != 1 || !flush_out(k->pg, deadline_us)) {
+	if (!sent || PQpipelineSync(k->pg) != 1 || !flush_out(k->pg, deadline(k))) {
 		k->failed = true;
 		k->n_items = 0;
 		return err_set(c, ERR_DB, "send: %s", PQerrorMessage(k->pg));
@@ -201,7 +206,7 @@ run_items(struct ctx *c, struct db_conn *k)
 	for (int i = 0; i < k->n_items; i++)
 		if (prepares[i])
 			k->prepared[k->items[i].stmt] = false;
-	const enum err_kind e = read_items(c, k, prepares, deadline_us);
+	const enum err_kind e = read_items(c, k, prepares);
 	k->n_items = 0;
 	return e;
 }

@@ -74,6 +74,12 @@ db_pool_pooler(const struct db_pool *p)
 	return p->conf.pooler;
 }
 
+int
+db_pool_statement_ms(const struct db_pool *p)
+{
+	return p->conf.statement_timeout_ms > 0 ? p->conf.statement_timeout_ms : 60000;
+}
+
 struct db_conn *
 db_pool_take(struct ctx *c)
 {

@@ -216,6 +216,8 @@ manifest_store(struct ctx *c, const struct manifest_push *p, const struct manife
 	const int               window = find_part(parts, STR("window"), STR(""));
 	const int64_t           window_ms = window < 0 ? 0 : db_get_i64(parts->r, window, MANIFEST_PUSH_PARTS_SIZE_BYTES);
 
+	if (p->n_tags > 0)
+		TRY(db_queue(c, STMT_TAG_QUEUE, DB_ARGS(db_i64(p->repository_id), db_str_array(p->tags, p->n_tags)), NULL));
 	TRY(queue_row(c, p, &put));
 	if (p->m->blobs.n > 0) {
 		TRY(db_queue(c, STMT_MANIFEST_PUT_BLOBS, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->blobs)), &linked));

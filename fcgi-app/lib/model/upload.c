@@ -75,6 +75,16 @@ upload_record(struct ctx *c, const struct upload *u)
 }
 
 enum err_kind
+upload_find_offset(struct ctx *c, int64_t id, int64_t *offset)
+{
+	const struct db_result *r;
+
+	TRY(db_exec(c, STMT_UPLOAD_OFFSET, DB_ARGS(db_i64(id)), &r));
+	*offset = r->rows > 0 ? db_get_i64(r, 0, UPLOAD_OFFSET_OFFSET_BYTES) : -1;
+	return ERR_NONE;
+}
+
+enum err_kind
 upload_release_lease(struct ctx *c, const struct upload *u)
 {
 	return db_exec(c, STMT_UPLOAD_RELEASE, DB_ARGS(db_i64(u->id), db_str(u->lease)), NULL);
@@ -87,13 +97,13 @@ upload_remove(struct ctx *c, int64_t id)
 }
 
 enum err_kind
-upload_place(struct ctx *c, struct str digest, const char *location, struct upload_place *out)
+upload_place(struct ctx *c, const struct upload_placing *p, struct upload_place *out)
 {
 	const struct db_result *r;
 
-	TRY(db_exec(c, STMT_BLOB_PLACE, DB_ARGS(db_strn(digest), db_str(location)), &r));
+	TRY(db_exec(c, STMT_BLOB_PLACE, DB_ARGS(db_strn(p->digest), db_str(p->location), db_str(p->own_key)), &r));
 	if (r->rows == 0)
-		return err_set(c, ERR_BUG, "location %s has no row", location);
+		return err_set(c, ERR_BUG, "location %s has no row", p->location);
 	out->is_placed = db_get_bool(r, 0, BLOB_PLACE_HAS_BLOB) && db_get_bool(r, 0, BLOB_PLACE_PLACED);
 	out->is_deleting = db_get_bool(r, 0, BLOB_PLACE_DELETING);
 	return ERR_NONE;

@@ -30,6 +30,8 @@ enum err_kind upload_take_lease(struct ctx *c, struct upload *u, bool *taken) MU
 enum err_kind upload_renew_lease(struct ctx *c, const struct upload *u) MUST_CHECK;
 /* Records offset and states and gives the lease back. ERR_CONFLICT when the lease was lost: nothing is recorded then. */
 enum err_kind upload_record(struct ctx *c, const struct upload *u) MUST_CHECK;
+/* How much is stored, whoever writes; -1: the upload is gone (cancelled or completed). */
+enum err_kind upload_find_offset(struct ctx *c, int64_t id, int64_t *offset) MUST_CHECK;
 enum err_kind upload_release_lease(struct ctx *c, const struct upload *u) MUST_CHECK;
 /* Removes the row; the caller removes the bytes afterwards. */
 enum err_kind upload_remove(struct ctx *c, int64_t id) MUST_CHECK;
@@ -38,7 +40,13 @@ struct upload_place {
 	bool is_placed;   /* the blob is known and has an object in that location */
 	bool is_deleting; /* its object is being deleted: bytes go under a key of their own */
 };
-enum err_kind upload_place(struct ctx *c, struct str digest, const char *location, struct upload_place *out) MUST_CHECK;
+struct upload_placing {
+	struct str  digest;
+	const char *location, *own_key; /* own_key: what it will be named if the standard key is being deleted */
+};
+/* Before an object is put into place: says where it may go, and announces it by a pending tombstone that upload_complete()
+ * removes. Whoever dies in between leaves an object that the sweeper knows. */
+enum err_kind upload_place(struct ctx *c, const struct upload_placing *p, struct upload_place *out) MUST_CHECK;
 
 struct upload_done {
 	int64_t     upload_id; /* 0: the bytes never had a row */

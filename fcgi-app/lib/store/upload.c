@@ -272,6 +272,15 @@ store_upload_finish(struct ctx *c, struct store_upload *u, const char *key)
 	return ERR_NONE;
 }
 
+void
+store_upload_close(struct ctx *c, struct store_upload *u)
+{
+	if (u->is_finished)
+		return;
+	u->is_finished = true;
+	u->store->driver->put_close(c, u->put);
+}
+
 enum err_kind
 store_upload_cancel(struct ctx *c, struct store_upload *u)
 {

@@ -69,6 +69,9 @@ enum err_kind store_upload_digest512(struct ctx *c, struct store_upload *u,
 /* Makes it the object `key` (store_key_blob() or store_key_own()), durably, and compares the size that the store reports.
  * Repeatable from the same row after a crash. The handle is finished. */
 enum err_kind store_upload_finish(struct ctx *c, struct store_upload *u, const char *key) MUST_CHECK;
+/* Gives the handle and its hold on the bytes back, which would else last as long as c->mem: before the row says that the
+ * upload is free, for the next writer may be there at once. Nothing is lost. */
+void store_upload_close(struct ctx *c, struct store_upload *u);
 /* Drops the upload and its handle. ERR_NONE when it is gone. */
 enum err_kind store_upload_cancel(struct ctx *c, struct store_upload *u) MUST_CHECK;
 /* Drops an upload by its row: cleaning jobs. ERR_BUSY while a request works on it. */

@@ -8,128 +8,16 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/counters.h"
 #include "base/digest.h"
-#include "base/log.h"
-#include "fcgi-client.h"
+#include "fcgi-bench.h"
 #include "fixture.h"
-#include "http/client-addr.h"
-#include "http/fcgi.h"
-#include "http/http-conf.h"
-#include "http/loop.h"
-#include "http/router.h"
-#include "signals.h"
-
-struct bench {
-	char dir[64], path[96];
-	struct http_conf http;
-	struct cidr proxy;
-	struct fcgi_stop stop;
-	struct loop_conf lc;
-	pthread_t thread[2];
-	struct fc_reply r;
-};
-
-static void *
-run(void *arg)
-{
-	return loop_run(arg) ? arg : NULL;
-}
-
-static int
-listening(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof sa), 0);
-	assert_int_equal(listen(fd, 64), 0);
-	return fd;
-}
-
-static int
-open_bench(void **state)
-{
-	static const struct route *const TABLES[] = { FIXTURE_ROUTES, NULL };
-	struct bench *b = calloc(1, sizeof *b);
-	char why[256];
-
-	signals_block();
-	assert_true(fcgi_init());
-	snprintf(b->dir, sizeof b->dir, "/tmp/kade-t-fcgi-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
-	snprintf(b->path, sizeof b->path, "%s/s", b->dir);
-	assert_true(cidr_parse(STR("10.0.0.0/8"), &b->proxy));
-	b->http = (struct http_conf){ .scheme = "https",
-		                      .host = "reg.example",
-		                      .mount = "",
-		                      .trusted = &b->proxy,
-		                      .n_trusted = 1,
-		                      .access = ACCESS_ALL,
-		                      .io_timeout_s = 1 };
-	b->stop.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	b->lc.base.counters = counters_anonymous();
-	b->lc.base.log = log_open("/dev/null", "t", LOG_LEVEL_DEBUG);
-	b->lc.access = b->lc.base.log;
-	b->lc.http = &b->http;
-	struct router *r = router_build(TABLES, why, sizeof why);
-	assert_non_null(r);
-	router_count(r, b->lc.base.counters);
-	b->lc.router = r;
-	b->lc.listen_fd = listening(b->path);
-	b->lc.stop = &b->stop;
-	b->lc.slot = counters_process_begin(b->lc.base.counters, "api", 2);
-	b->lc.dispatch = fixture_dispatch;
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&b->thread[i], NULL, run, &b->lc), 0);
-	*state = b;
-	return 0;
-}
-
-static int
-close_bench(void **state)
-{
-	struct bench *b = *state;
-	void *ended;
-
-	fcgi_stop(&b->stop);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(pthread_join(b->thread[i], &ended), 0);
-		assert_non_null(ended);
-	}
-	close(b->lc.listen_fd);
-	close(b->stop.event_fd);
-	counters_close(b->lc.base.counters);
-	log_close(b->lc.base.log);
-	router_free((struct router *)(uintptr_t)b->lc.router);
-	unlink(b->path);
-	rmdir(b->dir);
-	free(b);
-	return 0;
-}
-
-#define PARAMS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
-static int
-start(struct bench *b, int role, bool keep, const char *const *params)
-{
-	const int fd = fc_connect(b->path);
-
-	assert_true(fd >= 0);
-	assert_true(fc_begin(fd, role, keep));
-	assert_true(fc_params(fd, params));
-	return fd;
-}
 
 static void
 answers_and_heads(void **state)
@@ -226,7 +114,7 @@ static void
 parameters(void **state)
 {
 	struct bench *b = *state;
-	const int fd = start(
+	const int fd = bench_start(
 	    b, FC_RESPONDER, false,
 	    PARAMS("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/first", "SCRIPT_NAME", "/last", "REQUEST_URI",
 	           "/wrong", "REQUEST_URI", "/api/v1/show?a=1", "HTTP_ACCEPT", "a/b", "HTTP_ACCEPT", "c/d",
@@ -259,7 +147,7 @@ parameters(void **state)
 static int
 start_upload(struct bench *b, const char *length)
 {
-	return start(b, FC_RESPONDER, false,
+	return bench_start(b, FC_RESPONDER, false,
 	             PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", UPLOAD, "CONTENT_LENGTH", length,
 	                    "HTTP_TRANSFER_ENCODING", length[0] == '\0' ? "chunked" : ""));
 }
@@ -350,7 +238,7 @@ refusal_without_reading(void **state)
 {
 	static char piece[65528];
 	struct bench *b = *state;
-	const int fd = start(
+	const int fd = bench_start(
 	    b, FC_RESPONDER, false,
 	    PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", "/v2/refuse", "CONTENT_LENGTH", "1000000000"));
 
@@ -381,7 +269,7 @@ form_bodies_are_bounded(void **state)
 	assert_true(fc_ask(b->path, "POST", "/echo", body, &b->r));
 	assert_int_equal(b->r.status, 413);
 	/* of unknown length */
-	const int fd = start(
+	const int fd = bench_start(
 	    b, FC_RESPONDER, false,
 	    PARAMS("REQUEST_METHOD", "POST", "REQUEST_URI", "/echo", "HTTP_TRANSFER_ENCODING", "chunked"));
 	assert_true(fc_body(fd, body, 1001));
@@ -395,21 +283,21 @@ static void
 authorizer_says_yes_or_no(void **state)
 {
 	struct bench *b = *state;
-	int fd = start(b, FC_AUTHORIZER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/"));
+	int fd = bench_start(b, FC_AUTHORIZER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/"));
 
 	fc_reply(fd, &b->r);
 	close(fd);
 	assert_int_equal(b->r.status, 200);
 	assert_string_equal(b->r.head, "Status: 200 OK");
 	assert_int_equal(b->r.body_bytes, 0);
-	fd = start(b, FC_AUTHORIZER, false,
+	fd = bench_start(b, FC_AUTHORIZER, false,
 	           PARAMS("REQUEST_METHOD", "PATCH", "REQUEST_URI", "/v2/refuse", "HTTP_TRANSFER_ENCODING",
 	                  "chunked"));
 	fc_reply(fd, &b->r);
 	close(fd);
 	assert_int_equal(b->r.status, 401);
 	assert_non_null(strstr(b->r.body, "UNAUTHORIZED"));
-	fd = start(b, FC_FILTER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/"));
+	fd = bench_start(b, FC_FILTER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/"));
 	fc_body(fd, NULL, 0);
 	fc_reply(fd, &b->r);
 	close(fd);
@@ -446,7 +334,7 @@ reader_leaves(void **state)
 
 	for (int i = 0; i < 4; i++) { /* more than there are threads */
 		const int fd =
-		    start(b, FC_RESPONDER, false,
+		    bench_start(b, FC_RESPONDER, false,
 		          PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/stream?bytes=1000000000"));
 		char byte;
 		assert_int_equal(read(fd, &byte, 1), 1);
@@ -482,14 +370,14 @@ huge_parameters(void **state)
 
 	memset(value, 'v', 400000);
 	value[400000] = '\0';
-	fd = start(b, FC_RESPONDER, false,
+	fd = bench_start(b, FC_RESPONDER, false,
 	           PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/", "HTTP_X", value));
 	fc_body(fd, NULL, 0);
 	fc_reply(fd, &b->r);
 	close(fd);
 	assert_int_equal(b->r.status, 431);
 	value[100000] = '\0';
-	fd = start(b, FC_RESPONDER, false,
+	fd = bench_start(b, FC_RESPONDER, false,
 	           PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2/", "HTTP_X", value));
 	fc_body(fd, NULL, 0);
 	fc_reply(fd, &b->r);
@@ -497,7 +385,7 @@ huge_parameters(void **state)
 	assert_int_equal(b->r.status, 431);
 	value[0] = '/';
 	value[20000] = '\0';
-	fd = start(b, FC_RESPONDER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", value));
+	fd = bench_start(b, FC_RESPONDER, false, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", value));
 	fc_body(fd, NULL, 0);
 	fc_reply(fd, &b->r);
 	close(fd);
@@ -505,7 +393,7 @@ huge_parameters(void **state)
 	free(value);
 }
 
-/* A kept connection serves again, and does not stop the process from ending (close_bench). */
+/* A kept connection serves again, and does not stop the process from ending (bench_close). */
 static void
 kept_connections(void **state)
 {
@@ -522,6 +410,24 @@ kept_connections(void **state)
 		assert_string_equal(b->r.body, "ok");
 	}
 	close(fd);
+}
+
+/* httpd may write the end of an empty body when it has the whole answer already. */
+static void
+late_end_of_no_body(void **state)
+{
+	struct bench *b = *state;
+
+	for (int keep = 0; keep <= 1; keep++) {
+		const int fd =
+		    bench_start(b, FC_RESPONDER, keep != 0, PARAMS("REQUEST_METHOD", "GET", "REQUEST_URI", "/v2"));
+
+		fc_reply(fd, &b->r);
+		assert_int_equal(b->r.status, 200);
+		assert_true(b->r.ended);
+		assert_true(fc_body(fd, NULL, 0));
+		close(fd);
+	}
 }
 
 static void
@@ -589,9 +495,10 @@ main(void)
 		cmocka_unit_test(memory_ends_the_request_only),
 		cmocka_unit_test(huge_parameters),
 		cmocka_unit_test(kept_connections),
+		cmocka_unit_test(late_end_of_no_body),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(metrics_text),
 	};
 
-	return cmocka_run_group_tests_name("http/fcgi", tests, open_bench, close_bench);
+	return cmocka_run_group_tests_name("http/fcgi", tests, bench_open, bench_close);
 }
