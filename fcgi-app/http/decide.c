@@ -97,6 +97,8 @@ decide_absent(struct req *rq)
 		/* Only who holds the right on any name of the namespace learns that there is none. */
 		const bool holds = (f->org_role == ORG_ROLE_ADMIN && scope_max_role(rq->ident.scopes) >= decide_needed_role(p)) ||
 		                   (decide_caps(rq) & (decide_needed_role(p) == ROLE_READ || (rq->route->flags & ROUTE_SU_READ) != 0 ? CAPS_SU_READ : CAPS_SU_ALL)) != 0;
+		if (holds && (rq->route->flags & ROUTE_ABSENT_OK) != 0)
+			return ERR_NONE;
 		return holds ? err_set(rq->c, ERR_NOT_FOUND, "no such repository") : refuse(rq);
 	}
 	if (creates && (p == PERM_REPO_WRITE || p == PERM_REPO_READ_OR_CREATE))

@@ -70,6 +70,7 @@ enum route_flags {
 	ROUTE_FRESH = 128,        /* asks for a fresh login */
 	ROUTE_NO_CSRF = 256,
 	ROUTE_STATE_NORMAL = 512, /* API: 503 on a repository that is read-only or a mirror */
+	ROUTE_ABSENT_OK = 16384,   /* API: whoever holds the right is served though the repository is absent */
 	ROUTE_ANONYMOUS_OK = 1024, /* served without identity though FEATURE_ANONYMOUS_ACCESS is off */
 	ROUTE_READONLY_OK = 2048, /* writes that a read-only registry allows: sign-in */
 	ROUTE_SESSION_401 = 4096, /* PERM_USER_*: whoever lacks the right gets 401 with session_required: false */

@@ -222,20 +222,26 @@ is_on(const struct req *rq, const struct route *rt)
 	       flag_is_on(rq->c->conf, rt->feature_third);
 }
 
-/* The walk is at the end of a path: its rows count. True when one is for the request's method. */
+/* The walk is at the end of a path: its rows count. True ends the walk: one is for the request's method, or all of them are
+ * switched off: then the path does not exist, and is not taken for a longer name of a repository either. */
 static bool
 take_rows(struct walk *w, const struct node *nd)
 {
+	bool any_on = nd->rows == NULL;
+
 	for (const struct row *row = nd->rows; row != NULL; row = row->next) {
 		if (!is_on(w->rq, row->route))
 			continue;
+		any_on = true;
 		w->allowed |= row->route->methods;
 		if ((row->route->methods & w->rq->method) != 0) {
 			w->found = row;
 			return true;
 		}
 	}
-	return false;
+	if (!any_on)
+		w->allowed = 0;
+	return !any_on;
 }
 
 static bool
@@ -345,9 +351,9 @@ router_match(const struct router *r, struct req *rq, const struct uri *uri)
 	rq->allowed = 0;
 	if (uri->n < 0)
 		return;
-	const bool found = walk_from(&w, r->root, 0);
+	const bool ended = walk_from(&w, r->root, 0);
 	rq->allowed = w.allowed;
-	if (!found)
+	if (!ended || w.found == NULL)
 		return;
 	rq->route = w.found->route;
 	rq->route_index = w.found->index;

@@ -3,6 +3,6 @@
 #define KADE_SITE_ROUTES_H
 #include "http/route.h"
 
-extern const struct route SITE_HEALTH_ROUTES[], SITE_KEY_ROUTES[], SITE_OAUTH_AUTHORIZE_ROUTES[], SITE_OAUTH_TOKEN_ROUTES[];
-extern const struct route SITE_KEY_SERVER_ROUTES[], SITE_WELL_KNOWN_ROUTES[];
+extern const struct route SITE_HEALTH_ROUTES[], SITE_KEY_ROUTES[], SITE_KEY_SERVER_ROUTES[], SITE_WELL_KNOWN_ROUTES[];
+extern const struct route SITE_OAUTH_AUTHORIZE_ROUTES[], SITE_OAUTH_TOKEN_ROUTES[];
 #endif

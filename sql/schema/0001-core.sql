@@ -41,8 +41,8 @@ CREATE TABLE account (
   CHECK (kind = 1 OR password_hash IS NULL)
 );
 CREATE UNIQUE INDEX account_email ON account (lower(email)) WHERE kind = 1 AND email IS NOT NULL;
-CREATE INDEX account_kind ON account (kind, id);
 CREATE INDEX account_email_organization ON account (lower(email)) WHERE kind = 2 AND email IS NOT NULL;
+CREATE INDEX account_kind ON account (kind, id);
 CREATE INDEX account_owner ON account (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX account_name_trgm ON account USING gin (name gin_trgm_ops);
 
@@ -123,9 +123,15 @@ CREATE TABLE repository (
   badge_token  text COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text,
   created_ms   int8 NOT NULL DEFAULT kade_now_ms(),
   trust_enabled bool NOT NULL DEFAULT false,
+  search_score int8 NOT NULL DEFAULT 0,          -- how much it is used: the order of search results
   UNIQUE (namespace_id, name)
 );
 CREATE INDEX repository_name_trgm ON repository USING gin (name gin_trgm_ops);
+CREATE INDEX repository_description_trgm ON repository USING gin (description gin_trgm_ops);
+CREATE INDEX repository_public_trgm ON repository USING gin (name gin_trgm_ops, description gin_trgm_ops) WHERE is_public AND state <> 3;
+CREATE INDEX repository_score ON repository (search_score DESC, id DESC) WHERE state <> 3;
+CREATE INDEX repository_public_score ON repository (search_score DESC, id DESC) WHERE is_public AND state <> 3;
+CREATE INDEX repository_namespace_public ON repository (namespace_id, id) WHERE is_public AND state <> 3;
 CREATE INDEX repository_name ON repository (name text_pattern_ops, id) WHERE state <> 3;   -- for searches only, see repo_facts
 CREATE INDEX repository_namespace ON repository (namespace_id, id);
 CREATE INDEX repository_public ON repository (id) WHERE is_public AND state <> 3;
@@ -234,10 +240,11 @@ CREATE TABLE tag (
   is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX tag_live ON tag (repository_id, name) WHERE ended_ms IS NULL;
-CREATE INDEX tag_history ON tag (repository_id, start_ms DESC, name);
+-- With the ends, so that a list skips to a late page, or to a name that holds a text, within the index.
+CREATE INDEX tag_history ON tag (repository_id, start_ms DESC, name) INCLUDE (ended_ms, expires_ms, collect_after_ms);
 -- The end stands before the start, so that a live row is found at once among the ended rows of a name that moves often.
 CREATE INDEX tag_name ON tag (repository_id, name, ended_ms DESC, start_ms DESC);
-CREATE INDEX tag_live_start ON tag (repository_id, start_ms) WHERE ended_ms IS NULL;
+CREATE INDEX tag_live_start ON tag (repository_id, start_ms DESC, name) INCLUDE (expires_ms) WHERE ended_ms IS NULL;
 CREATE INDEX tag_manifest ON tag (manifest_id, ended_ms);
 CREATE INDEX tag_collect ON tag (collect_after_ms, id) WHERE collect_after_ms IS NOT NULL;
 CREATE INDEX tag_expires ON tag (expires_ms) WHERE ended_ms IS NULL AND expires_ms IS NOT NULL;
@@ -357,8 +364,9 @@ CREATE TABLE audit_log (
   id int8 NOT NULL DEFAULT nextval('audit_log_id'), at_ms int8 NOT NULL DEFAULT kade_now_ms(), kind int2 NOT NULL,
   namespace_id int8, performer_id int8, repository_id int8, ip text COLLATE "C", metadata text NOT NULL DEFAULT '{}'
 ) PARTITION BY RANGE (at_ms);
-CREATE INDEX audit_log_namespace ON audit_log (namespace_id, at_ms);
-CREATE INDEX audit_log_repository ON audit_log (repository_id, at_ms);
+-- With the kind, so that days are counted within the index.
+CREATE INDEX audit_log_namespace ON audit_log (namespace_id, at_ms) INCLUDE (kind);
+CREATE INDEX audit_log_repository ON audit_log (repository_id, at_ms) INCLUDE (kind);
 CREATE INDEX audit_log_performer ON audit_log (performer_id, at_ms);
 CREATE INDEX audit_log_at ON audit_log USING brin (at_ms);
 CREATE TABLE audit_overflow (LIKE audit_log INCLUDING DEFAULTS);

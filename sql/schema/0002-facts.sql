@@ -55,6 +55,28 @@ CREATE VIEW listed_repository AS
 SELECT r.id, r.namespace_id, r.is_public, n.name || '/' || r.name AS path
 FROM repository r JOIN account n ON n.id = r.namespace_id AND n.is_enabled WHERE r.state <> 3 AND r.kind = 1;
 
+-- May an account read one repository? For lists, which decide many at once; p_public: public ones are readable, p_everything:
+-- all are. An expression, so that the planner copies it into the list's condition.
+CREATE FUNCTION repo_readable(p_id int8, p_namespace int8, p_is_public bool, p_caller int8, p_public bool, p_everything bool) RETURNS bool
+LANGUAGE sql STABLE AS $$
+SELECT p_everything OR (p_is_public AND p_public) OR p_namespace = p_caller
+  OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.account_id = p_caller AND p.repository_id = p_id)
+  OR EXISTS (SELECT 1 FROM team_member m JOIN team t ON t.id = m.team_id WHERE m.account_id = p_caller
+    AND ((t.role = 3 AND t.organization_id = p_namespace)
+      OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.team_id = t.id AND p.repository_id = p_id)))
+$$;
+
+-- One repository as lists show it: its last change (a tag's start) and the actions of a week only where they are asked for.
+CREATE FUNCTION repo_item(p_id int8, p_caller int8, p_modified bool, p_actions bool)
+RETURNS TABLE (id int8, namespace text, name text, description text, is_public bool, state int2, last_modified_ms int8, actions int8, is_starred bool)
+LANGUAGE sql STABLE AS $$
+SELECT r.id, n.name, r.name, left(r.description, 4000), r.is_public, r.state,
+  CASE WHEN p_modified THEN (SELECT t.start_ms FROM tag t WHERE t.repository_id = r.id ORDER BY t.start_ms DESC LIMIT 1) END,
+  CASE WHEN p_actions THEN (SELECT sum(a.actions)::int8 FROM repository_action a WHERE a.repository_id = r.id AND a.day >= (now() AT TIME ZONE 'UTC')::date - 7) END,
+  EXISTS (SELECT 1 FROM star s WHERE s.account_id = p_caller AND s.repository_id = r.id)
+FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = p_id
+$$;
+
 -- Facts of a caller without a repository: catalogue, /v2/. One row.
 CREATE FUNCTION caller_facts(p_caller text, p_token text, p_kid text)
 RETURNS TABLE (caller_id int8, caller_name text, caller_alive bool, token_id int8)
