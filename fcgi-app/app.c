@@ -250,7 +250,7 @@ app_routes(void)
 		                                      API_APPLICATION_ROUTES, API_APPLICATION_TOKEN_ROUTES, API_APP_TOKEN_ROUTES, API_AUTHORIZATION_ROUTES,
 		                                      API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
 		                                      API_REPOSITORY_LIST_ROUTES, API_REPOSITORY_ROUTES, API_ABSENT_ROUTES, API_TAG_LIST_ROUTES, API_TAG_ROUTES,
-		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES, API_LOG_ROUTES,
+		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES, API_LOG_ROUTES, API_SEARCH_ROUTES, API_ENTITY_ROUTES,
 		                                      NULL };
 
 	return TABLES;
