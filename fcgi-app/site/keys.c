@@ -48,9 +48,9 @@ site_keys_get(struct req *rq)
 }
 
 const struct route SITE_KEY_ROUTES[] = {
-	{ .id = "listServiceKeys", .methods = HTTP_GET | HTTP_HEAD, .path = "/keys/services/<name:service>/keys", .proto = PROTO_SITE,
+	{ .id = "key_server.list_service_keys", .methods = HTTP_GET | HTTP_HEAD, .path = "/keys/services/<name:service>/keys", .proto = PROTO_SITE,
 	  .auth = AUTH_NONE, .perm = PERM_NONE, .run = site_keys_list, .doc = "Public keys of a service that are approved and alive." },
-	{ .id = "getServiceKey", .methods = HTTP_GET | HTTP_HEAD, .path = "/keys/services/<name:service>/keys/<name:kid>", .proto = PROTO_SITE,
+	{ .id = "key_server.get_service_key", .methods = HTTP_GET | HTTP_HEAD, .path = "/keys/services/<name:service>/keys/<name:kid>", .proto = PROTO_SITE,
 	  .auth = AUTH_NONE, .perm = PERM_NONE, .run = site_keys_get, .doc = "One public key." },
 	{ .id = NULL }
 };

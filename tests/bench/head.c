@@ -104,7 +104,7 @@ get_head(int fd, char *buf, size_t room, size_t *got)
 		*got += (size_t)k;
 		buf[*got] = '\0';
 		if (*got > 12 && strstr(buf, "\r\n\r\n") != NULL)
-			return atoi(buf + 9);
+			return (int)strtol(buf + 9, NULL, 10);
 	}
 	return 0;
 }
@@ -154,13 +154,14 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: head PORT HOST CONNECTIONS SECONDS LIST TOKENS\n");
 		return 2;
 	}
-	const int n = atoi(argv[3]) > 256 ? 256 : atoi(argv[3]);
+	const long wanted = strtol(argv[3], NULL, 10);
+	const int n = wanted < 1 ? 1 : wanted > 256 ? 256 : (int)wanted;
 	const int64_t began = now_us();
 	l = (struct load){ .list = read_lines(argv[5]),
 		           .tokens = read_lines(argv[6]),
 		           .host = argv[2],
-		           .port = atoi(argv[1]),
-		           .until_us = began + (int64_t)(atof(argv[4]) * 1e6),
+		           .port = (int)strtol(argv[1], NULL, 10),
+		           .until_us = began + (int64_t)(strtod(argv[4], NULL) * 1e6),
 		           .us = calloc(LATENCIES, sizeof *l.us) };
 	if (l.us == NULL || l.list.n == 0)
 		return 1;
