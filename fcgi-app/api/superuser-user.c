@@ -105,6 +105,7 @@ api_su_user_create(struct req *rq)
 	struct ctx             *c = rq->c;
 	const struct made      *m = rq->prepared;
 	const struct str        name = js_str(rq->body, "username"), email = js_str(rq->body, "email");
+	const char             *shown = email.p == NULL ? NULL : str_dup(c->mem, email);
 	const struct db_result *r;
 	struct str              encrypted;
 	enum err_kind           e;
@@ -121,14 +122,14 @@ api_su_user_create(struct req *rq)
 		return err_say(c, ERR_BAD_INPUT, &SAY_TAKEN);
 	TRY(e);
 	o = js_object(c);
-	jo_strn(o, "email", email);
+	jo_str(o, "email", shown);
 	jo_strn(o, "username", name);
 	jo_str(o, "superuser", rq->facts.caller_name);
 	TRY(log_action(rq, AUDIT_user_create, db_get_i64(r, 0, USER_CREATE_ID), 0, o));
 	TRY(secret_password_put(c, &rq->app->login->secrets.application, NULL, str_of(m->password), &encrypted));
 	o = res_json(rq, 200);
 	jo_strn(o, "username", name);
-	jo_strn(o, "email", email);
+	jo_str(o, "email", shown);
 	jo_str(o, "password", m->password);
 	jo_strn(o, "encrypted_password", encrypted);
 	res_header(rq, "Cache-Control", STR("no-store"));

@@ -75,9 +75,9 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
 SELECT id, digest, media_type, bytes FROM manifest WHERE repository_id = $1 AND digest = $2 AND NOT is_removed;
 
 -- What a push needs to know of the repository: which of the digests are blobs or manifests that it may refer to, and the
--- live tags of the names it moves; the namespace's time machine window.
+-- live tags of the names it moves; the namespace's time machine window; with $6 the policies that make tags immutable.
 -- name: manifest_push_parts
--- args: repository_id int8, blobs text[], children text[], tags text[], window_ms int8
+-- args: repository_id int8, blobs text[], children text[], tags text[], window_ms int8, with_policies bool
 -- cols: kind text, digest text, size_bytes int8, media_type text?, flag bool?
 -- rows: any
 SELECT 'blob', b.digest, b.size_bytes, NULL, NULL::bool
@@ -91,7 +91,11 @@ SELECT 'tag', t.name, 0, m.digest, t.is_immutable
 FROM tag t JOIN manifest m ON m.id = t.manifest_id
 WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
 UNION ALL
-SELECT 'window', '', n.tag_window_s * 1000, NULL, NULL FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1;
+SELECT 'window', '', n.tag_window_s * 1000, NULL, NULL FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1
+UNION ALL
+SELECT 'policy', p.tag_pattern, 0, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+  AND (p.repository_id IS NULL OR p.repository_id = r.id)
+WHERE r.id = $1 AND $6;
 
 -- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements).
 -- name: manifest_put

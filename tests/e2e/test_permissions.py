@@ -61,6 +61,7 @@ class World:
         self.values["prototype"] = self.one(
             "INSERT INTO default_permission (organization_id, delegate_id, role) SELECT o.id, u.id, 1 FROM account o, account u"
             " WHERE o.name = %s AND u.name = 'p-other' RETURNING uuid", self.org)
+        self.values.update(self.policy_values())
         self.take()
 
     def take(self):
@@ -79,6 +80,23 @@ class World:
             "client_id": self.one("SELECT client_id FROM oauth_application WHERE name = 'permapp'"),
             "app_token": self.one(token, "p-founder"),
             "boss_token": self.one(token, "p-boss"),
+        }
+
+    def policy_values(self):
+        """Quota, policies, a notification, a message and keys."""
+        org = "(SELECT id FROM account WHERE name = 'permorg')"
+        repo = f"(SELECT id FROM repository WHERE name = 'app' AND namespace_id = {org})"
+        quota = self.one(f"INSERT INTO quota (namespace_id, limit_bytes) VALUES ({org}, 1000000) RETURNING namespace_id")
+        prune = "INSERT INTO prune_policy (namespace_id, repository_id, method, value) VALUES ({}, {}, 'creation_date', '9d') RETURNING uuid"
+        pin = "INSERT INTO immutability_policy (namespace_id, repository_id, tag_pattern) VALUES ({}, {}, 'p-.*') RETURNING uuid"
+        key = "INSERT INTO service_key (kid, service, jwk, approved_ms, approval) VALUES ('{}', 'perm', '{{}}', 1, 'Super User API') RETURNING kid"
+        return {
+            "quota": str(quota), "limit": str(self.one(f"INSERT INTO quota_limit (namespace_id, kind, percent) VALUES ({quota}, 1, 50) RETURNING id")),
+            "prune_org": self.one(prune.format(org, "NULL")), "prune_repo": self.one(prune.format(org, repo)),
+            "pin_org": self.one(pin.format(org, "NULL")), "pin_repo": self.one(pin.format(org, repo)),
+            "note": self.one(f"INSERT INTO notification (repository_id, event, method, config) VALUES ({repo}, 'repo_push', 'flowdock', '{{}}') RETURNING uuid"),
+            "message": self.one("INSERT INTO message (content, media_type, severity) VALUES ('m', 'text/plain', 'info') RETURNING uuid"),
+            "kid": self.one(key.format("p-kid")), "spare_kid": self.one(key.format("p-spare")),
         }
 
     def caller(self, column):
@@ -141,7 +159,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(make_stack):
     stack = make_stack("lighttpd", name="permissions", FEATURE_SUPERUSERS_FULL_ACCESS=True, GLOBAL_READONLY_SUPER_USERS=["p-auditor"],
-                       FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False)
+                       FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False,
+                       FEATURE_QUOTA_MANAGEMENT=True, FEATURE_AUTO_PRUNE=True, FEATURE_IMMUTABLE_TAGS=True)
     w = World(stack)
     yield w
     w.db.close()

@@ -11,6 +11,7 @@
 #include "db/db.h"
 #include "model/audit.h"
 #include "model/blob.h"
+#include "model/tag-pattern.h"
 #include "oci/referrer.h"
 #include "oci/say.h"
 
@@ -59,7 +60,8 @@ manifest_parts_load(struct ctx *c, const struct manifest_push *p, struct manifes
 
 	TRY(db_exec(c, STMT_MANIFEST_PUSH_PARTS,
 	            DB_ARGS(db_i64(p->repository_id), digests_of(c, &p->m->blobs), digests_of(c, &p->m->children),
-	                    db_str_array(p->tags, p->n_tags), db_i64(push_window_ms(c))),
+	                    db_str_array(p->tags, p->n_tags), db_i64(push_window_ms(c)),
+	                    db_bool(p->n_tags > 0 && c->conf->feature_immutable_tags)),
 	            &out->r));
 	r = (struct db_result *)(uintptr_t)out->r; /* qsort_r() takes no const */
 	rows = ARENA_ARRAY(c->mem, int, (size_t)r->rows + 1);
@@ -177,11 +179,51 @@ queue_labels(struct ctx *c, const struct manifest_push *p)
 	                NULL);
 }
 
+/* Does a policy of the namespace or repository make a tag of this name immutable? */
+static bool
+policy_wants(const struct manifest_parts *parts, struct str tag)
+{
+	bool wants = false;
+
+	for (int i = 0; i < parts->r->rows && !wants; i++) {
+		struct tag_pattern *pattern;
+		if (!str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_KIND), STR("policy")))
+			continue;
+		pattern = tag_pattern_compile(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_DIGEST));
+		wants = pattern != NULL && tag_pattern_fits(pattern, tag) == db_get_bool(parts->r, i, MANIFEST_PUSH_PARTS_FLAG);
+		tag_pattern_free(pattern);
+	}
+	return wants;
+}
+
+/* Does the name point to this manifest already? Then its row stays as it is. */
+static bool
+is_there(const struct manifest_push *p, const struct manifest_parts *parts, struct str tag)
+{
+	const int row = find_part(parts, STR("tag"), tag);
+
+	return row >= 0 && str_eq(db_get_strn(parts->r, row, MANIFEST_PUSH_PARTS_MEDIA_TYPE), oci_digest_str(&p->digest));
+}
+
 static enum err_kind
-queue_tag(struct ctx *c, const struct manifest_push *p, struct str tag, int64_t window_ms)
+queue_immutable_log(struct ctx *c, const struct manifest_push *p, struct str tag)
+{
+	struct buf meta = BUF(c->mem);
+
+	buf_put(&meta, p->audit_track);
+	buf_puts(&meta, ",\"tag\":");
+	buf_put_json(&meta, tag);
+	buf_puts(&meta, ",\"immutable\":true}");
+	return audit_queue(c, &(struct audit_row){ .kind = AUDIT_tag_made_immutable_by_policy, .namespace_id = p->namespace_id, .performer_id = p->performer_id,
+	                                           .repository_id = p->repository_id, .ip = p->audit_ip, .metadata = buf_str(&meta) });
+}
+
+static enum err_kind
+queue_tag(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts, struct str tag, int64_t window_ms)
 {
 	const struct str digest = oci_digest_str(&p->digest);
-	const bool       immutable = p->acting.is_immutable && c->conf->feature_immutable_tags;
+	const bool       by_policy = !p->acting.is_immutable && policy_wants(parts, tag);
+	const bool       immutable = by_policy || (p->acting.is_immutable && c->conf->feature_immutable_tags);
 	const int64_t    expires = immutable && !c->conf->feature_immutable_tags_can_expire ? 0 : p->acting.expires_after_ms;
 	struct buf       meta = BUF(c->mem);
 
@@ -189,6 +231,8 @@ queue_tag(struct ctx *c, const struct manifest_push *p, struct str tag, int64_t 
 	TRY(db_queue(c, STMT_TAG_END, DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64(window_ms), db_bool(c->conf->feature_immutable_tags)), NULL));
 	TRY(db_queue(c, STMT_TAG_PUT,
 	             DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64_or_null(expires), db_bool(immutable)), NULL));
+	if (by_policy && !is_there(p, parts, tag))
+		TRY(queue_immutable_log(c, p, tag));
 	buf_put(&meta, p->audit_track);
 	buf_puts(&meta, ",\"tag\":");
 	buf_put_json(&meta, tag);
@@ -229,7 +273,7 @@ manifest_store(struct ctx *c, const struct manifest_push *p, const struct manife
 	TRY(db_queue(c, STMT_MANIFEST_HOLD_REFERRERS, DB_ARGS(db_i64(p->repository_id), db_strn(digest)), NULL));
 	TRY(queue_labels(c, p));
 	for (size_t i = 0; i < p->n_tags; i++)
-		TRY(queue_tag(c, p, p->tags[i], window_ms));
+		TRY(queue_tag(c, p, parts, p->tags[i], window_ms));
 	TRY(again_if_raced(c, db_flush(c)));
 	if (linked != NULL && db_get_i64(linked, 0, MANIFEST_PUT_BLOBS_LINKED) != (int64_t)p->m->blobs.n)
 		return err_set(c, ERR_BUSY, "a blob was removed while the manifest was pushed");
