@@ -22,12 +22,13 @@ static void
 add_member(struct req *rq, int row, int first_col, json_t *o)
 {
 	const struct db_result *r = rq->load;
-	const char             *name = db_get_str(r, row, first_col + 1);
-	const bool              is_robot = db_get_i64(r, row, first_col + 2) == ACCOUNT_ROBOT;
+	const char *name = db_get_str(r, row, first_col + 1);
+	const bool is_robot = db_get_i64(r, row, first_col + 2) == ACCOUNT_ROBOT;
 
 	jo_str(o, "name", name);
 	jo_str(o, "kind", is_robot ? "robot" : "user");
-	jo_take(o, "avatar", view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(r, row, first_col + 3)));
+	jo_take(o, "avatar",
+	        view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(r, row, first_col + 3)));
 	view_team_names(rq->c, o, "teams", db_get_strn(r, row, first_col + PERSON_COLS));
 	view_names(rq->c, o, "repositories", db_get_strn(r, row, first_col + PERSON_COLS + 1));
 }
@@ -81,7 +82,7 @@ static enum err_kind
 api_collaborators(struct req *rq)
 {
 	const int first = ORGANIZATION_COLLABORATORS_LOAD_PERSON0;
-	json_t   *list;
+	json_t *list;
 
 	TRY(need_organization(rq));
 	list = jo_array(res_json(rq, 200), "collaborators");
@@ -89,16 +90,19 @@ api_collaborators(struct req *rq)
 		if (db_is_null(rq->load, i, first))
 			continue;
 		const char *name = db_get_str(rq->load, i, first + 1);
-		const bool  is_robot = db_get_i64(rq->load, i, first + 2) == ACCOUNT_ROBOT;
-		json_t     *o = ja_object(list);
+		const bool is_robot = db_get_i64(rq->load, i, first + 2) == ACCOUNT_ROBOT;
+		json_t *o = ja_object(list);
 		jo_str(o, "kind", "user");
 		jo_str(o, "name", name);
-		jo_take(o, "avatar", view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(rq->load, i, first + 3)));
+		jo_take(o, "avatar",
+		        view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name,
+		                    db_get_str(rq->load, i, first + 3)));
 		view_names(rq->c, o, "repositories", db_get_strn(rq->load, i, first + PERSON_COLS));
 	}
 	return ERR_NONE;
 }
 
+/* clang-format off */
 #define LIST_BYTES (16 << 20) /* of the answer's text, among others */
 
 const struct route API_ORGANIZATION_MEMBER_ROUTES[] = {

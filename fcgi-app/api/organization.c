@@ -16,23 +16,20 @@
 #include "oci/name.h"
 
 static const struct say SAY_REQUEST = { 400, "invalid_request", "Request error." };
-static const struct say SAY_TAKEN = { 400, "invalid_request", "A user or organization with this name already exists" };
+static const struct say SAY_TAKEN = { 400, "invalid_request",
+	                              "A user or organization with this name already exists" };
 
-static const struct field CREATE[] = {
-	F_STR("name", F_REQUIRED, .doc = "The organization's name."),
-	F_STR("email", F_NULL, .doc = "Its contact address."),
-	F_STR("contact_email", F_NULL, .doc = "The same; goes before email."),
-	F_STR("recaptcha_response", F_NULL, .doc = "Not read."),
-	F_END
-};
-static const struct field CHANGE[] = {
-	F_STR("email", F_NULL, .doc = "Contact address; empty or null: none."),
-	F_STR("contact_email", F_NULL, .doc = "The same; goes before email."),
-	F_BOOL("invoice_email", .doc = "Receipts are mailed."),
-	F_STR("invoice_email_address", F_NULL, .doc = "To this address."),
-	F_INT("tag_expiration_s", .max = INT32_MAX, .doc = "How long tags can be restored, in seconds."),
-	F_END
-};
+static const struct field CREATE[] = { F_STR("name", F_REQUIRED, .doc = "The organization's name."),
+	                               F_STR("email", F_NULL, .doc = "Its contact address."),
+	                               F_STR("contact_email", F_NULL, .doc = "The same; goes before email."),
+	                               F_STR("recaptcha_response", F_NULL, .doc = "Not read."), F_END };
+static const struct field CHANGE[] = { F_STR("email", F_NULL, .doc = "Contact address; empty or null: none."),
+	                               F_STR("contact_email", F_NULL, .doc = "The same; goes before email."),
+	                               F_BOOL("invoice_email", .doc = "Receipts are mailed."),
+	                               F_STR("invoice_email_address", F_NULL, .doc = "To this address."),
+	                               F_INT("tag_expiration_s", .max = INT32_MAX,
+	                                     .doc = "How long tags can be restored, in seconds."),
+	                               F_END };
 
 /* Of the two names of the address. False: neither was sent. An empty address is none: p == NULL. */
 static bool
@@ -58,16 +55,18 @@ put_text(json_t *o, const char *key, struct str text)
 static enum err_kind
 api_organization_create(struct req *rq)
 {
-	struct ctx             *c = rq->c;
+	struct ctx *c = rq->c;
 	struct organization_new n = { .name = js_str(rq->body, "name"), .owner_id = rq->facts.caller_id };
-	json_t                 *log = js_object(c);
-	int64_t                 id;
-	enum err_kind           e;
+	json_t *log = js_object(c);
+	int64_t id;
+	enum err_kind e;
 
 	address_of(rq->body, &n.email);
 	if (!oci_namespace_valid(n.name))
 		return err_say_fmt(c, ERR_BAD_INPUT, &SAY_REQUEST, "Invalid organization name: %s",
-		                   n.name.n < OCI_NAMESPACE_MIN || n.name.n > OCI_NAMESPACE_MAX ? OCI_SAY_NAMESPACE_LENGTH.message : OCI_SAY_NAMESPACE_CHARACTERS.message);
+		                   n.name.n < OCI_NAMESPACE_MIN || n.name.n > OCI_NAMESPACE_MAX
+		                       ? OCI_SAY_NAMESPACE_LENGTH.message
+		                       : OCI_SAY_NAMESPACE_CHARACTERS.message);
 	if (n.email.p != NULL)
 		TRY(organization_check_email(c, 0, n.email));
 	e = account_make_organization(c, &n, &id);
@@ -98,9 +97,9 @@ api_organization_get(struct req *rq)
 static enum err_kind
 log_changes(struct req *rq, const struct organization_settings *s)
 {
-	const char   *ns = str_dup(rq->c->mem, rq->ns);
+	const char *ns = str_dup(rq->c->mem, rq->ns);
 	const int64_t id = rq->facts.namespace_id;
-	json_t       *log;
+	json_t *log;
 
 	if (s->set_invoice_email) {
 		log = js_object(rq->c);
@@ -134,17 +133,19 @@ static enum err_kind
 api_organization_change(struct req *rq)
 {
 	struct organization_settings s = { 0 };
-	struct db_args               a = { 0 };
-	const struct str             old = db_get_strn(rq->load, 0, ORGANIZATION_LOAD_ORG0 + 1);
-	const struct db_result      *r;
+	struct db_args a = { 0 };
+	const struct str old = db_get_strn(rq->load, 0, ORGANIZATION_LOAD_ORG0 + 1);
+	const struct db_result *r;
 
 	TRY(need_organization(rq));
-	s.set_email = address_of(rq->body, &s.email) && !(s.email.p == NULL ? old.p == NULL : old.p != NULL && str_eq(s.email, old));
+	s.set_email = address_of(rq->body, &s.email) &&
+	              !(s.email.p == NULL ? old.p == NULL : old.p != NULL && str_eq(s.email, old));
 	s.set_invoice_email = json_object_get(rq->body, "invoice_email") != NULL;
 	s.invoice_email = js_bool(rq->body, "invoice_email", false);
 	s.set_invoice_address = json_object_get(rq->body, "invoice_email_address") != NULL;
 	s.invoice_address = js_str(rq->body, "invoice_email_address");
-	s.set_window = rq->c->conf->feature_change_tag_expiration && json_object_get(rq->body, "tag_expiration_s") != NULL;
+	s.set_window = rq->c->conf->feature_change_tag_expiration &&
+	               json_object_get(rq->body, "tag_expiration_s") != NULL;
 	s.window_s = js_i64(rq->body, "tag_expiration_s", 0);
 	TRY(organization_change(rq->c, rq->facts.namespace_id, &s));
 	TRY(log_changes(rq, &s));
@@ -166,6 +167,7 @@ api_organization_delete(struct req *rq)
 	return ERR_NONE;
 }
 
+/* clang-format off */
 const struct route API_ORGANIZATION_ROUTES[] = {
 	{ .id = "createOrganization", .methods = HTTP_POST, .path = "/api/v1/organization/", .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NEW_ORGANIZATION,
 	  .scope = SCOPE_USER_ADMIN, .rate = RATE_API_WRITE, .tx = TX_WRITE, .body = CREATE, .run = api_organization_create,

@@ -14,10 +14,13 @@ enum account_kind { ACCOUNT_USER = 1, ACCOUNT_ORGANIZATION, ACCOUNT_ROBOT };
 
 static const struct say SAY_MESSAGE = { 400, "message", "Request error." };
 static const struct say SAY_OWNER = { 400, "message", "Namespace owner must always be admin." };
-static const struct say SAY_NO_USER_PERMISSION = { 400, "message", "User does not have permission for repo." };
-static const struct say SAY_NO_TEAM_PERMISSION = { 400, "message", "Team does not have permission for repo." };
+static const struct say SAY_NO_USER_PERMISSION = { 400, "message",
+	                                           "User does not have permission for repo." };
+static const struct say SAY_NO_TEAM_PERMISSION = { 400, "message",
+	                                           "Team does not have permission for repo." };
 
-static const struct field ROLE[] = { F_STR("role", F_REQUIRED, .one_of = ROLE_NAMES, .doc = "The new role."), F_END };
+static const struct field ROLE[] = { F_STR("role", F_REQUIRED, .one_of = ROLE_NAMES, .doc = "The new role."),
+	                             F_END };
 
 static enum err_kind
 user_bind(struct req *rq, struct db_args *a)
@@ -35,20 +38,25 @@ team_bind(struct req *rq, struct db_args *a)
 
 /* Columns behind the facts, of the list as of the one. */
 enum { U_ID = FACTS_COLS, U_NAME, U_KIND, U_EMAIL, U_ROLE, U_IS_MEMBER, U_OWNER_ID };
-_Static_assert((int)U_ROLE == REPOSITORY_USER_LOAD_PERSON_ROLE && (int)U_ROLE == REPOSITORY_USERS_LOAD_PERSON_ROLE, "permission.sql and permission.c differ");
+_Static_assert((int)U_ROLE == REPOSITORY_USER_LOAD_PERSON_ROLE &&
+                   (int)U_ROLE == REPOSITORY_USERS_LOAD_PERSON_ROLE,
+               "permission.sql and permission.c differ");
 enum { T_ID = FACTS_COLS, T_NAME, T_ROLE };
-_Static_assert((int)T_ROLE == REPOSITORY_TEAM_LOAD_TEAM_ROLE && (int)T_ROLE == REPOSITORY_TEAMS_LOAD_TEAM_ROLE, "permission.sql and permission.c differ");
+_Static_assert((int)T_ROLE == REPOSITORY_TEAM_LOAD_TEAM_ROLE &&
+                   (int)T_ROLE == REPOSITORY_TEAMS_LOAD_TEAM_ROLE,
+               "permission.sql and permission.c differ");
 
 static void
 view_user(struct req *rq, int row, enum role role, json_t *o)
 {
 	const char *name = db_get_str(rq->load, row, U_NAME);
-	const bool  is_robot = db_get_i64(rq->load, row, U_KIND) == ACCOUNT_ROBOT;
+	const bool is_robot = db_get_i64(rq->load, row, U_KIND) == ACCOUNT_ROBOT;
 
 	jo_str(o, "role", view_role(role));
 	jo_str(o, "name", name);
 	jo_bool(o, "is_robot", is_robot);
-	jo_take(o, "avatar", view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(rq->load, row, U_EMAIL)));
+	jo_take(o, "avatar",
+	        view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(rq->load, row, U_EMAIL)));
 	if (rq->facts.namespace_is_org)
 		jo_bool(o, "is_org_member", is_robot || db_get_bool(rq->load, row, U_IS_MEMBER));
 }
@@ -76,7 +84,8 @@ api_user_permissions(struct req *rq)
 
 	for (int i = 0; i < rq->load->rows; i++)
 		if (!db_is_null(rq->load, i, U_ID))
-			view_user(rq, i, loaded_role(rq, i, U_ROLE), jo_object(all, db_get_str(rq->load, i, U_NAME)));
+			view_user(rq, i, loaded_role(rq, i, U_ROLE),
+			          jo_object(all, db_get_str(rq->load, i, U_NAME)));
 	return ERR_NONE;
 }
 
@@ -87,7 +96,8 @@ api_team_permissions(struct req *rq)
 
 	for (int i = 0; i < rq->load->rows; i++)
 		if (!db_is_null(rq->load, i, T_ID))
-			view_team(rq, i, loaded_role(rq, i, T_ROLE), jo_object(all, db_get_str(rq->load, i, T_NAME)));
+			view_team(rq, i, loaded_role(rq, i, T_ROLE),
+			          jo_object(all, db_get_str(rq->load, i, T_NAME)));
 	return ERR_NONE;
 }
 
@@ -119,7 +129,8 @@ api_user_transitive(struct req *rq)
 		return err_set(rq->c, ERR_NOT_FOUND, "no permission");
 	list = jo_array(res_json(rq, 200), "permissions");
 	for (int i = 0; i < rq->load->rows; i++)
-		jo_str(ja_object(list), "role", view_role(loaded_role(rq, i, REPOSITORY_USER_GRANTS_LOAD_GRANT_ROLE)));
+		jo_str(ja_object(list), "role",
+		       view_role(loaded_role(rq, i, REPOSITORY_USER_GRANTS_LOAD_GRANT_ROLE)));
 	return ERR_NONE;
 }
 
@@ -133,8 +144,10 @@ check_user(struct req *rq)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_OWNER);
 	if (db_is_null(rq->load, 0, U_ID))
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "Invalid username: %.*s", STRF(name));
-	if (db_get_i64(rq->load, 0, U_KIND) == ACCOUNT_ROBOT && db_get_i64(rq->load, 0, U_OWNER_ID) != rq->facts.namespace_id)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "Cannot add robot %.*s under namespace %.*s", STRF(name), STRF(rq->ns));
+	if (db_get_i64(rq->load, 0, U_KIND) == ACCOUNT_ROBOT &&
+	    db_get_i64(rq->load, 0, U_OWNER_ID) != rq->facts.namespace_id)
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		                   "Cannot add robot %.*s under namespace %.*s", STRF(name), STRF(rq->ns));
 	return ERR_NONE;
 }
 
@@ -143,7 +156,8 @@ check_team(struct req *rq)
 {
 	if (!db_is_null(rq->load, 0, T_ID))
 		return ERR_NONE;
-	return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "No team %.*s in organization %.*s", STRF(req_capture(rq, "teamname")), STRF(rq->ns));
+	return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "No team %.*s in organization %.*s",
+	                   STRF(req_capture(rq, "teamname")), STRF(rq->ns));
 }
 
 /* role ROLE_NONE: the permission was removed. */
@@ -151,7 +165,7 @@ static enum err_kind
 log_permission(struct req *rq, enum role role)
 {
 	const bool of_team = req_capture(rq, "teamname").p != NULL;
-	json_t    *log = js_object(rq->c);
+	json_t *log = js_object(rq->c);
 
 	jo_strn(log, of_team ? "team" : "username", req_capture(rq, of_team ? "teamname" : "username"));
 	jo_strn(log, "repo", rq->repo);
@@ -159,8 +173,8 @@ log_permission(struct req *rq, enum role role)
 		jo_strn(log, "namespace", rq->ns);
 	if (role != ROLE_NONE)
 		jo_str(log, "role", view_role(role));
-	return log_action(rq, role != ROLE_NONE ? AUDIT_change_repo_permission : AUDIT_delete_repo_permission, rq->facts.namespace_id,
-	                  rq->facts.repository_id, log);
+	return log_action(rq, role != ROLE_NONE ? AUDIT_change_repo_permission : AUDIT_delete_repo_permission,
+	                  rq->facts.namespace_id, rq->facts.repository_id, log);
 }
 
 static enum err_kind
@@ -169,7 +183,10 @@ api_user_permission_put(struct req *rq)
 	const enum role role = role_of(js_str(rq->body, "role"));
 
 	TRY(check_user(rq));
-	TRY(db_exec(rq->c, STMT_PERMISSION_SET_ACCOUNT, DB_ARGS(db_i64(rq->facts.repository_id), db_i64(db_get_i64(rq->load, 0, U_ID)), db_i32((int32_t)role)), NULL));
+	TRY(db_exec(rq->c, STMT_PERMISSION_SET_ACCOUNT,
+	            DB_ARGS(db_i64(rq->facts.repository_id), db_i64(db_get_i64(rq->load, 0, U_ID)),
+	                    db_i32((int32_t)role)),
+	            NULL));
 	TRY(log_permission(rq, role));
 	view_user(rq, 0, role, res_json(rq, 200));
 	return ERR_NONE;
@@ -181,7 +198,10 @@ api_team_permission_put(struct req *rq)
 	const enum role role = role_of(js_str(rq->body, "role"));
 
 	TRY(check_team(rq));
-	TRY(db_exec(rq->c, STMT_PERMISSION_SET_TEAM, DB_ARGS(db_i64(rq->facts.repository_id), db_i64(db_get_i64(rq->load, 0, T_ID)), db_i32((int32_t)role)), NULL));
+	TRY(db_exec(rq->c, STMT_PERMISSION_SET_TEAM,
+	            DB_ARGS(db_i64(rq->facts.repository_id), db_i64(db_get_i64(rq->load, 0, T_ID)),
+	                    db_i32((int32_t)role)),
+	            NULL));
 	TRY(log_permission(rq, role));
 	view_team(rq, 0, role, res_json(rq, 200));
 	return ERR_NONE;
@@ -192,7 +212,10 @@ remove_permission(struct req *rq, int64_t account_id, int64_t team_id, const str
 {
 	const struct db_result *r;
 
-	TRY(db_exec(rq->c, STMT_PERMISSION_REMOVE, DB_ARGS(db_i64(rq->facts.repository_id), db_i64_or_null(account_id), db_i64_or_null(team_id)), &r));
+	TRY(db_exec(
+	    rq->c, STMT_PERMISSION_REMOVE,
+	    DB_ARGS(db_i64(rq->facts.repository_id), db_i64_or_null(account_id), db_i64_or_null(team_id)),
+	    &r));
 	if (r->affected == 0)
 		return err_say(rq->c, ERR_BAD_INPUT, none);
 	TRY(log_permission(rq, ROLE_NONE));
@@ -214,6 +237,7 @@ api_team_permission_delete(struct req *rq)
 	return remove_permission(rq, 0, db_get_i64(rq->load, 0, T_ID), &SAY_NO_TEAM_PERMISSION);
 }
 
+/* clang-format off */
 #define LIST_BYTES (16 << 20)
 #define ADMIN  .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_REPO_ADMIN, .scope = SCOPE_REPO_ADMIN
 #define GETS   .methods = HTTP_GET | HTTP_HEAD, ADMIN, .flags = ROUTE_SU_READ, .rate = RATE_API_READ

@@ -23,11 +23,13 @@ static const char *const KINDS[] = { "user", "team", NULL };
 static const struct field CREATE[] = {
 	F_STR("role", F_REQUIRED, .one_of = ROLE_NAMES, .doc = "The role that the delegate gets."),
 	F_OBJECT("delegate", F_REQUIRED, .doc = "A user, robot or team: name and kind."),
-	F_OBJECT("activating_user", .doc = "Only for repositories that this user makes: name."),
-	F_END
+	F_OBJECT("activating_user", .doc = "Only for repositories that this user makes: name."), F_END
 };
-static const struct field CHANGE[] = { F_STR("role", F_REQUIRED, .one_of = ROLE_NAMES, .doc = "The role that the delegate gets."), F_END };
-static const struct field DELEGATE[] = { F_STR("name", F_REQUIRED), F_STR("kind", F_REQUIRED, .one_of = KINDS), F_END };
+static const struct field CHANGE[] = {
+	F_STR("role", F_REQUIRED, .one_of = ROLE_NAMES, .doc = "The role that the delegate gets."), F_END
+};
+static const struct field DELEGATE[] = { F_STR("name", F_REQUIRED),
+	                                 F_STR("kind", F_REQUIRED, .one_of = KINDS), F_END };
 static const struct field ACTIVATING[] = { F_STR("name", F_REQUIRED), F_END };
 
 static enum err_kind
@@ -40,17 +42,18 @@ need_organization(struct req *rq)
 static json_t *
 user_view(const struct db_result *r, int row, int first_col)
 {
-	return view_user_ref(&(struct user_ref){ .name = db_get_str(r, row, first_col),
-	                                         .email = db_get_str(r, row, first_col + 1),
-	                                         .is_robot = db_get_i64(r, row, first_col + 2) == ACCOUNT_ROBOT,
-	                                         .is_org_member = db_get_bool(r, row, first_col + 3) });
+	return view_user_ref(
+	    &(struct user_ref){ .name = db_get_str(r, row, first_col),
+	                        .email = db_get_str(r, row, first_col + 1),
+	                        .is_robot = db_get_i64(r, row, first_col + 2) == ACCOUNT_ROBOT,
+	                        .is_org_member = db_get_bool(r, row, first_col + 3) });
 }
 
 static void
 view_prototype(const struct db_result *r, int row, json_t *o)
 {
 	const char *team = db_get_str(r, row, P_TEAM);
-	json_t     *delegate;
+	json_t *delegate;
 
 	jo_str(o, "id", db_get_str(r, row, P_UUID));
 	jo_str(o, "role", view_role((enum role)db_get_i64(r, row, P_ROLE)));
@@ -83,9 +86,10 @@ prototype_get(struct req *rq, struct str uuid, const struct db_result **r)
 }
 
 static enum err_kind
-log_prototype(struct req *rq, enum audit_kind kind, const struct db_result *r, const char *original_role, const char *role)
+log_prototype(struct req *rq, enum audit_kind kind, const struct db_result *r, const char *original_role,
+              const char *role)
 {
-	json_t     *log = js_object(rq->c);
+	json_t *log = js_object(rq->c);
 	const char *team = db_get_str(r, 0, P_TEAM);
 
 	jo_str(log, "prototypeid", db_get_str(r, 0, P_UUID));
@@ -105,7 +109,7 @@ static enum err_kind
 api_prototypes(struct req *rq)
 {
 	const struct db_result *r;
-	json_t                 *list;
+	json_t *list;
 
 	TRY(prototypes(rq, STR0, &r));
 	list = jo_array(res_json(rq, 200), "prototypes");
@@ -114,7 +118,8 @@ api_prototypes(struct req *rq)
 	return ERR_NONE;
 }
 
-/* A user, or a robot of this organization. *id 0: there is none. Robots get rights in their own namespace alone. */
+/* A user, or a robot of this organization. *id 0: there is none. Differs: Quay takes robots of others as delegates.
+ * Robots get rights in their own namespace alone, here as in permissions. */
 static enum err_kind
 find_account(struct req *rq, struct str name, int64_t *id)
 {
@@ -124,8 +129,10 @@ find_account(struct req *rq, struct str name, int64_t *id)
 	*id = 0;
 	if (r->rows == 0 || db_get_i64(r, 0, ACCOUNT_BY_NAME_KIND) == ACCOUNT_ORGANIZATION)
 		return ERR_NONE;
-	if (db_get_i64(r, 0, ACCOUNT_BY_NAME_KIND) == ACCOUNT_ROBOT && db_get_i64(r, 0, ACCOUNT_BY_NAME_OWNER_ID) != rq->facts.namespace_id)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "Cannot add robot %.*s under namespace %.*s", STRF(name), STRF(rq->ns));
+	if (db_get_i64(r, 0, ACCOUNT_BY_NAME_KIND) == ACCOUNT_ROBOT &&
+	    db_get_i64(r, 0, ACCOUNT_BY_NAME_OWNER_ID) != rq->facts.namespace_id)
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		                   "Cannot add robot %.*s under namespace %.*s", STRF(name), STRF(rq->ns));
 	*id = db_get_i64(r, 0, ACCOUNT_BY_NAME_ID);
 	return ERR_NONE;
 }
@@ -137,7 +144,8 @@ find_team(struct req *rq, struct str name, int64_t *id)
 
 	TRY(db_exec(rq->c, STMT_TEAM_BY_NAME, DB_ARGS(db_i64(rq->facts.namespace_id), db_strn(name)), &r));
 	if (r->rows == 0)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "No team %.*s in organization %.*s", STRF(name), STRF(rq->ns));
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "No team %.*s in organization %.*s",
+		                   STRF(name), STRF(rq->ns));
 	*id = db_get_i64(r, 0, TEAM_BY_NAME_ID);
 	return ERR_NONE;
 }
@@ -145,10 +153,11 @@ find_team(struct req *rq, struct str name, int64_t *id)
 static enum err_kind
 api_prototype_create(struct req *rq)
 {
-	const json_t           *delegate = json_object_get(rq->body, "delegate"), *activating = json_object_get(rq->body, "activating_user");
-	const struct str        name = js_str(delegate, "name");
-	const enum role         role = role_of(js_str(rq->body, "role"));
-	int64_t                 activating_id = 0, account_id = 0, team_id = 0;
+	const json_t *delegate = json_object_get(rq->body, "delegate"),
+	             *activating = json_object_get(rq->body, "activating_user");
+	const struct str name = js_str(delegate, "name");
+	const enum role role = role_of(js_str(rq->body, "role"));
+	int64_t activating_id = 0, account_id = 0, team_id = 0;
 	const struct db_result *r;
 
 	TRY(field_check(rq, delegate, DELEGATE));
@@ -167,7 +176,9 @@ api_prototype_create(struct req *rq)
 	if (team_id == 0 && account_id == 0)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_DELEGATE);
 	TRY(db_exec(rq->c, STMT_PROTOTYPE_CREATE,
-	            DB_ARGS(db_i64(rq->facts.namespace_id), db_i64_or_null(activating_id), db_i64_or_null(account_id), db_i64_or_null(team_id), db_i32((int32_t)role)), &r));
+	            DB_ARGS(db_i64(rq->facts.namespace_id), db_i64_or_null(activating_id),
+	                    db_i64_or_null(account_id), db_i64_or_null(team_id), db_i32((int32_t)role)),
+	            &r));
 	TRY(prototype_get(rq, db_get_strn(r, 0, PROTOTYPE_CREATE_UUID), &r));
 	TRY(log_prototype(rq, AUDIT_create_prototype_permission, r, NULL, view_role(role)));
 	view_prototype(r, 0, res_json(rq, 200));
@@ -177,14 +188,16 @@ api_prototype_create(struct req *rq)
 static enum err_kind
 api_prototype_change(struct req *rq)
 {
-	const struct str        uuid = req_capture(rq, "prototypeid");
-	const enum role         role = role_of(js_str(rq->body, "role"));
+	const struct str uuid = req_capture(rq, "prototypeid");
+	const enum role role = role_of(js_str(rq->body, "role"));
 	const struct db_result *was, *r;
 
 	TRY(prototype_get(rq, uuid, &was));
-	TRY(db_exec(rq->c, STMT_PROTOTYPE_SET_ROLE, DB_ARGS(db_i64(rq->facts.namespace_id), db_strn(uuid), db_i32((int32_t)role)), NULL));
+	TRY(db_exec(rq->c, STMT_PROTOTYPE_SET_ROLE,
+	            DB_ARGS(db_i64(rq->facts.namespace_id), db_strn(uuid), db_i32((int32_t)role)), NULL));
 	TRY(prototype_get(rq, uuid, &r));
-	TRY(log_prototype(rq, AUDIT_modify_prototype_permission, r, view_role((enum role)db_get_i64(was, 0, P_ROLE)), view_role(role)));
+	TRY(log_prototype(rq, AUDIT_modify_prototype_permission, r,
+	                  view_role((enum role)db_get_i64(was, 0, P_ROLE)), view_role(role)));
 	view_prototype(r, 0, res_json(rq, 200));
 	return ERR_NONE;
 }
@@ -192,16 +205,19 @@ api_prototype_change(struct req *rq)
 static enum err_kind
 api_prototype_delete(struct req *rq)
 {
-	const struct str        uuid = req_capture(rq, "prototypeid");
+	const struct str uuid = req_capture(rq, "prototypeid");
 	const struct db_result *r;
 
 	TRY(prototype_get(rq, uuid, &r));
-	TRY(db_exec(rq->c, STMT_PROTOTYPE_REMOVE, DB_ARGS(db_i64(rq->facts.namespace_id), db_strn(uuid)), NULL));
-	TRY(log_prototype(rq, AUDIT_delete_prototype_permission, r, NULL, view_role((enum role)db_get_i64(r, 0, P_ROLE))));
+	TRY(db_exec(rq->c, STMT_PROTOTYPE_REMOVE, DB_ARGS(db_i64(rq->facts.namespace_id), db_strn(uuid)),
+	            NULL));
+	TRY(log_prototype(rq, AUDIT_delete_prototype_permission, r, NULL,
+	                  view_role((enum role)db_get_i64(r, 0, P_ROLE))));
 	res_empty(rq, 204);
 	return ERR_NONE;
 }
 
+/* clang-format off */
 #define LIST  "/api/v1/organization/<name:orgname>/prototypes"
 #define ADMIN .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NS_ADMIN, .scope = SCOPE_ORG_ADMIN
 #define WRITES ADMIN, .flags = ROUTE_SU_FULL, .rate = RATE_API_WRITE, .tx = TX_WRITE

@@ -12,18 +12,18 @@
 #include "model/robot.h"
 
 static const struct say SAY_REQUEST = { 400, "invalid_request", "Request error." };
-static const struct say SAY_MISSING = { 400, "invalid_request", "Missing one or more required fields (issuer, subject)" };
-static const struct say SAY_NOT_URL = { 400, "invalid_request", "Issuer must be a URL (http:// or https://)" };
+static const struct say SAY_MISSING = { 400, "invalid_request",
+	                                "Missing one or more required fields (issuer, subject)" };
+static const struct say SAY_NOT_URL = { 400, "invalid_request",
+	                                "Issuer must be a URL (http:// or https://)" };
 static const struct say SAY_DUPLICATE = { 400, "invalid_request", "Duplicate federation config entry" };
 
-static const struct field ITEM[] = {
-	F_STR("issuer", F_REQUIRED, .doc = "The issuer's URL."),
-	F_STR("subject", F_REQUIRED, .doc = "The subject of its tokens."),
-	F_END
-};
+static const struct field ITEM[] = { F_STR("issuer", F_REQUIRED, .doc = "The issuer's URL."),
+	                             F_STR("subject", F_REQUIRED, .doc = "The subject of its tokens."),
+	                             F_END };
 struct federation {
 	struct str *issuers, *subjects;
-	size_t      n;
+	size_t n;
 };
 
 static bool
@@ -40,8 +40,8 @@ static enum err_kind
 federation_prepare(struct req *rq)
 {
 	struct federation *f = ARENA_NEW(rq->c->mem, struct federation);
-	json_t            *root, *item;
-	size_t             i;
+	json_t *root, *item;
+	size_t i;
 
 	TRY(field_read_json(rq, JS_API.bytes, &root));
 	if (!json_is_array(root))
@@ -87,14 +87,15 @@ static enum err_kind
 api_federation_get(struct req *rq)
 {
 	const struct db_result *r;
-	struct robot_owner      o;
-	json_t                 *list = js_array(rq->c);
-	int64_t                 id;
+	struct robot_owner o;
+	json_t *list = js_array(rq->c);
+	int64_t id;
 
 	TRY(robot_owner_get(rq, &o, &id));
 	TRY(db_exec(rq->c, STMT_ROBOT_FEDERATION, DB_ARGS(db_i64(id)), &r));
 	for (int i = 0; i < r->rows; i++)
-		add_entry(list, db_get_strn(r, i, ROBOT_FEDERATION_ISSUER), db_get_strn(r, i, ROBOT_FEDERATION_SUBJECT));
+		add_entry(list, db_get_strn(r, i, ROBOT_FEDERATION_ISSUER),
+		          db_get_strn(r, i, ROBOT_FEDERATION_SUBJECT));
 	return answer(rq, list);
 }
 
@@ -102,9 +103,9 @@ static enum err_kind
 api_federation_set(struct req *rq)
 {
 	const struct federation *f = rq->prepared;
-	struct robot_owner       o;
-	json_t                  *list = js_array(rq->c), *log = js_object(rq->c);
-	int64_t                  id;
+	struct robot_owner o;
+	json_t *list = js_array(rq->c), *log = js_object(rq->c);
+	int64_t id;
 
 	TRY(robot_owner_get(rq, &o, &id));
 	TRY(robot_set_federation(rq->c, id, f->issuers, f->subjects, f->n));
@@ -120,8 +121,8 @@ static enum err_kind
 api_federation_delete(struct req *rq)
 {
 	struct robot_owner o;
-	json_t            *log = js_object(rq->c);
-	int64_t            id;
+	json_t *log = js_object(rq->c);
+	int64_t id;
 
 	TRY(robot_owner_get(rq, &o, &id));
 	TRY(robot_set_federation(rq->c, id, NULL, NULL, 0));
@@ -131,6 +132,7 @@ api_federation_delete(struct req *rq)
 	return ERR_NONE;
 }
 
+/* clang-format off */
 #define LIST_BYTES (8 << 20)
 #define OWN        .proto = PROTO_API, .auth = AUTH_API, .path = "/api/v1/user/robots/<name:robot_shortname>/federation", .perm = PERM_USER_ADMIN, .scope = SCOPE_USER_ADMIN
 #define ORG        .proto = PROTO_API, .auth = AUTH_API, .path = "/api/v1/organization/<name:orgname>/robots/<name:robot_shortname>/federation", .perm = PERM_NS_ADMIN, .scope = SCOPE_ORG_ADMIN

@@ -9,10 +9,10 @@
 
 struct req;
 struct robot_owner {
-	int64_t     id; /* 0: no such namespace */
-	struct str  name, short_name; /* short_name p == NULL: the path names no robot */
-	const char *robot; /* the full name; NULL as above */
-	bool        is_admin; /* may see tokens */
+	int64_t id;                  /* 0: no such namespace */
+	struct str name, short_name; /* short_name p == NULL: the path names no robot */
+	const char *robot;           /* the full name; NULL as above */
+	bool is_admin;               /* may see tokens */
 };
 void robot_owner(struct req *rq, struct robot_owner *o);
 /* The same, and the robot's id. ERR_BAD_INPUT for an unknown robot. */

@@ -23,11 +23,8 @@
 #define BODY_BYTES (1 << 20)
 static const struct say SAY_BODY = { 400, "invalid_request", "The body is too large" };
 
-static const struct field CREATE[] = {
-	F_STR("description", .max = 255, .doc = "Free text."),
-	F_OBJECT("unstructured_metadata", .doc = "Any members."),
-	F_END
-};
+static const struct field CREATE[] = { F_STR("description", .max = 255, .doc = "Free text."),
+	                               F_OBJECT("unstructured_metadata", .doc = "Any members."), F_END };
 
 void
 robot_owner(struct req *rq, struct robot_owner *o)
@@ -40,7 +37,8 @@ robot_owner(struct req *rq, struct robot_owner *o)
 		.name = own ? str_of(rq->facts.caller_name) : rq->ns,
 		.short_name = req_capture(rq, "robot_shortname"),
 	};
-	o->is_admin = own || (rq->facts.org_role == ORG_ROLE_ADMIN && cap == ORG_ROLE_ADMIN) || (decide_caps(rq) & CAPS_SU_ALL) != 0;
+	o->is_admin = own || (rq->facts.org_role == ORG_ROLE_ADMIN && cap == ORG_ROLE_ADMIN) ||
+	              (decide_caps(rq) & CAPS_SU_ALL) != 0;
 	o->robot = o->short_name.p == NULL ? NULL : oci_robot_name(rq->c, o->name, o->short_name);
 }
 
@@ -75,13 +73,13 @@ view_robot(struct req *rq, const struct robot *r, unsigned views, json_t *o)
 static enum err_kind
 api_robots(struct req *rq)
 {
-	const struct secrets   *s = &rq->app->login->secrets;
-	struct robot_query      q = { .max = req_query_i64(rq, "limit", 1, INT32_MAX, 0) };
+	const struct secrets *s = &rq->app->login->secrets;
+	struct robot_query q = { .max = req_query_i64(rq, "limit", 1, INT32_MAX, 0) };
 	const struct db_result *r;
-	struct robot_owner      o;
-	struct robot            one;
-	json_t                 *list;
-	bool                    reads_all;
+	struct robot_owner o;
+	struct robot one;
+	json_t *list;
+	bool reads_all;
 
 	robot_owner(rq, &o);
 	reads_all = o.is_admin || (decide_caps(rq) & CAPS_SU_READ) != 0;
@@ -93,7 +91,9 @@ api_robots(struct req *rq)
 	for (int i = 0; i < r->rows; i++) {
 		const struct arena_mark m = arena_mark(rq->c->mem);
 		TRY(robot_from_row(rq->c, s, r, i, &one));
-		view_robot(rq, &one, (q.with_token ? VIEW_TOKEN : 0) | (q.with_permissions ? VIEW_PERMISSIONS : 0), ja_object(list));
+		view_robot(rq, &one,
+		           (q.with_token ? VIEW_TOKEN : 0) | (q.with_permissions ? VIEW_PERMISSIONS : 0),
+		           ja_object(list));
 		arena_rewind(rq->c->mem, m);
 	}
 	res_header(rq, "Cache-Control", STR("no-store"));
@@ -105,7 +105,7 @@ static enum err_kind
 show(struct req *rq, const struct robot_owner *o, int status)
 {
 	const struct robot_query q = { .owner_id = o->id, .name = o->robot, .with_token = o->is_admin };
-	struct robot             r;
+	struct robot r;
 
 	TRY(robot_get(rq->c, &rq->app->login->secrets, &q, &r));
 	view_robot(rq, &r, VIEW_METADATA | (q.with_token ? VIEW_TOKEN : 0), res_json(rq, status));
@@ -126,10 +126,12 @@ api_robot(struct req *rq)
 static enum err_kind
 robot_prepare(struct req *rq)
 {
-	const struct js_limits limits = { .bytes = BODY_BYTES, .depth = JS_API.depth, .values = JS_API.values };
-	struct str             bytes, media, params;
-	json_t                *root;
-	enum err_kind          e;
+	const struct js_limits limits = { .bytes = BODY_BYTES,
+		                          .depth = JS_API.depth,
+		                          .values = JS_API.values };
+	struct str bytes, media, params;
+	json_t *root;
+	enum err_kind e;
 
 	str_cut(req_header(rq, "content-type"), ';', &media, &params);
 	e = req_body_all(rq, BODY_BYTES, &bytes);
@@ -159,16 +161,20 @@ static enum err_kind
 api_robot_create(struct req *rq)
 {
 	struct robot_owner o;
-	struct robot_new   n;
-	const json_t      *metadata = json_object_get(rq->body, "unstructured_metadata");
-	json_t            *log = js_object(rq->c);
-	int64_t            id;
+	struct robot_new n;
+	const json_t *metadata = json_object_get(rq->body, "unstructured_metadata");
+	json_t *log = js_object(rq->c);
+	int64_t id;
 
 	robot_owner(rq, &o);
 	if (o.id == 0)
 		return err_set(rq->c, ERR_NOT_FOUND, "no such organization");
-	n = (struct robot_new){ .owner_id = o.id, .ns = o.name, .short_name = o.short_name, .description = js_str(rq->body, "description"),
-		                .metadata = metadata == NULL ? "{}" : str_dup(rq->c->mem, js_dump(rq->c, metadata)) };
+	n = (struct robot_new){ .owner_id = o.id,
+		                .ns = o.name,
+		                .short_name = o.short_name,
+		                .description = js_str(rq->body, "description"),
+		                .metadata =
+		                    metadata == NULL ? "{}" : str_dup(rq->c->mem, js_dump(rq->c, metadata)) };
 	if (n.description.p == NULL)
 		n.description = STR("");
 	TRY(robot_create(rq->c, &rq->app->login->secrets, &n, &id));
@@ -196,7 +202,7 @@ api_robot_delete(struct req *rq)
 enum err_kind
 robot_owner_get(struct req *rq, struct robot_owner *o, int64_t *robot_id)
 {
-	struct robot       r;
+	struct robot r;
 	struct robot_query q;
 
 	robot_owner(rq, o);
@@ -210,8 +216,8 @@ static enum err_kind
 api_robot_regenerate(struct req *rq)
 {
 	struct robot_owner o;
-	int64_t            id;
-	char               token[TOKEN_TEXT_MAX + 1];
+	int64_t id;
+	char token[TOKEN_TEXT_MAX + 1];
 
 	TRY(robot_owner_get(rq, &o, &id));
 	TRY(account_robot_renew(rq->c, &rq->app->login->secrets, id, token));
@@ -224,8 +230,8 @@ static enum err_kind
 api_robot_permissions(struct req *rq)
 {
 	const struct db_result *r;
-	struct robot_owner      o;
-	int64_t                 id;
+	struct robot_owner o;
+	int64_t id;
 
 	TRY(robot_owner_get(rq, &o, &id));
 	TRY(db_exec(rq->c, STMT_ROBOT_REPOSITORIES, DB_ARGS(db_i64(o.id), db_i64(id)), &r));
@@ -233,6 +239,7 @@ api_robot_permissions(struct req *rq)
 	return ERR_NONE;
 }
 
+/* clang-format off */
 static const struct param LIST_QUERY[] = { { "permissions", false, NULL }, { "token", false, NULL },
 	                                   { "limit", true, "If specified, the number of robots to return." }, { NULL, false, NULL } };
 

@@ -21,11 +21,9 @@ static const struct say SAY_REQUEST = { 400, "invalid_request", "Request error."
 static const struct say SAY_MESSAGE = { 400, "message", "Request error." };
 static const struct say SAY_UNKNOWN_USER = { 400, "invalid_request", "Unknown user" };
 
-static const struct field PUT[] = {
-	F_STR("role", F_REQUIRED, .one_of = TEAM_ROLE_NAMES, .doc = "What the members may do in the organization."),
-	F_STR("description", .doc = "Markdown."),
-	F_END
-};
+static const struct field PUT[] = { F_STR("role", F_REQUIRED, .one_of = TEAM_ROLE_NAMES,
+	                                  .doc = "What the members may do in the organization."),
+	                            F_STR("description", .doc = "Markdown."), F_END };
 
 static enum err_kind
 team_bind(struct req *rq, struct db_args *a)
@@ -73,10 +71,12 @@ log_team(struct req *rq, enum audit_kind kind, const char *team, const char *key
 static enum err_kind
 api_team_put(struct req *rq)
 {
-	struct team        t;
+	struct team t;
 	struct team_change ch;
-	struct team_put    p = { .caller_id = rq->facts.caller_id, .role = team_role_of(js_str(rq->body, "role")), .description = js_str(rq->body, "description") };
-	json_t            *o;
+	struct team_put p = { .caller_id = rq->facts.caller_id,
+		              .role = team_role_of(js_str(rq->body, "role")),
+		              .description = js_str(rq->body, "description") };
+	json_t *o;
 
 	TRY(team_find(rq, &t));
 	p.organization_id = rq->facts.namespace_id;
@@ -85,9 +85,11 @@ api_team_put(struct req *rq)
 	if (ch.is_new)
 		TRY(log_team(rq, AUDIT_org_create_team, ch.team.name, NULL, NULL));
 	if (ch.description_changed)
-		TRY(log_team(rq, AUDIT_org_set_team_description, ch.team.name, "description", ch.team.description));
+		TRY(log_team(rq, AUDIT_org_set_team_description, ch.team.name, "description",
+		             ch.team.description));
 	if (ch.role_changed)
-		TRY(log_team(rq, AUDIT_org_set_team_role, ch.team.name, "role", view_team_role(ch.team.role)));
+		TRY(log_team(rq, AUDIT_org_set_team_role, ch.team.name, "role",
+		             view_team_role(ch.team.role)));
 	o = res_json(rq, 200);
 	jo_str(o, "name", ch.team.name);
 	jo_str(o, "description", ch.team.description);
@@ -105,7 +107,9 @@ api_team_delete(struct req *rq)
 
 	TRY(team_find(rq, &t));
 	if (t.id == 0)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "Team '%.*s' is not a team in organization '%.*s'", STRF(req_capture(rq, "teamname")), STRF(rq->ns));
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		                   "Team '%.*s' is not a team in organization '%.*s'",
+		                   STRF(req_capture(rq, "teamname")), STRF(rq->ns));
 	TRY(team_delete(rq->c, rq->facts.namespace_id, &t, rq->facts.caller_id));
 	TRY(log_team(rq, AUDIT_org_delete_team, t.name, NULL, NULL));
 	res_empty(rq, 204);
@@ -117,12 +121,13 @@ static void
 view_member(const struct db_result *r, int row, int first_col, bool invited, json_t *o)
 {
 	const char *name = db_get_str(r, row, first_col + 1);
-	const bool  is_robot = db_get_i64(r, row, first_col + 2) == ACCOUNT_ROBOT;
+	const bool is_robot = db_get_i64(r, row, first_col + 2) == ACCOUNT_ROBOT;
 
 	jo_str(o, "name", name);
 	jo_str(o, "kind", "user");
 	jo_bool(o, "is_robot", is_robot);
-	jo_take(o, "avatar", view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(r, row, first_col + 3)));
+	jo_take(o, "avatar",
+	        view_avatar(is_robot ? AVATAR_ROBOT : AVATAR_USER, name, db_get_str(r, row, first_col + 3)));
 	jo_bool(o, "invited", invited);
 }
 
@@ -152,9 +157,9 @@ static enum err_kind
 api_team_members(struct req *rq)
 {
 	const struct db_result *r;
-	struct team             t;
-	json_t                 *root, *members;
-	const bool              is_admin = organization_is_admin(rq);
+	struct team t;
+	json_t *root, *members;
+	const bool is_admin = organization_is_admin(rq);
 
 	TRY(team_get(rq, &t));
 	TRY(db_exec(rq->c, STMT_TEAM_MEMBERS, DB_ARGS(db_i64(t.id)), &r));
@@ -175,7 +180,8 @@ check_synced(struct req *rq, const struct team *t, bool is_robot)
 {
 	if (!t->is_synced || is_robot || !rq->c->conf->feature_team_syncing)
 		return ERR_NONE;
-	return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_REQUEST, "Cannot call this method on an auth-synced team");
+	return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_REQUEST,
+	                   "Cannot call this method on an auth-synced team");
 }
 
 enum { M_ID = TEAM_MEMBER_LOAD_PERSON0, M_NAME, M_KIND };
@@ -184,19 +190,22 @@ static enum err_kind
 api_team_member_put(struct req *rq)
 {
 	const struct db_result *r;
-	const bool              is_robot = db_get_i64(rq->load, 0, M_KIND) == ACCOUNT_ROBOT;
-	const char             *name = db_get_str(rq->load, 0, M_NAME);
-	struct team             t;
+	const bool is_robot = db_get_i64(rq->load, 0, M_KIND) == ACCOUNT_ROBOT;
+	const char *name = db_get_str(rq->load, 0, M_NAME);
+	struct team t;
 
 	TRY(team_get(rq, &t));
 	TRY(check_synced(rq, &t, is_robot));
 	if (name == NULL)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_UNKNOWN_USER);
 	if (is_robot && db_get_i64(rq->load, 0, TEAM_MEMBER_LOAD_PERSON_OWNER_ID) != rq->facts.namespace_id)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "Cannot add robot %s under namespace %.*s", name, STRF(rq->ns));
-	TRY(db_exec(rq->c, STMT_TEAM_ADD_MEMBER, DB_ARGS(db_i64(t.id), db_i64(db_get_i64(rq->load, 0, M_ID))), &r));
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		                   "Cannot add robot %s under namespace %.*s", name, STRF(rq->ns));
+	TRY(db_exec(rq->c, STMT_TEAM_ADD_MEMBER, DB_ARGS(db_i64(t.id), db_i64(db_get_i64(rq->load, 0, M_ID))),
+	            &r));
 	if (r->affected == 0)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "User '%s' is already a member of team '%s'", name, t.name);
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		                   "User '%s' is already a member of team '%s'", name, t.name);
 	TRY(log_team(rq, AUDIT_org_add_team_member, t.name, "member", name));
 	view_member(rq->load, 0, M_ID, false, res_json(rq, 200));
 	return ERR_NONE;
@@ -206,16 +215,17 @@ api_team_member_put(struct req *rq)
 static enum err_kind
 api_team_member_delete(struct req *rq)
 {
-	const int64_t           id = db_get_i64(rq->load, 0, M_ID);
-	const char             *name = db_get_str(rq->load, 0, M_NAME);
+	const int64_t id = db_get_i64(rq->load, 0, M_ID);
+	const char *name = db_get_str(rq->load, 0, M_NAME);
 	const struct db_result *r;
-	struct team             t;
-	json_t                 *log = js_object(rq->c);
+	struct team t;
+	json_t *log = js_object(rq->c);
 
 	TRY(team_get(rq, &t));
 	TRY(check_synced(rq, &t, db_get_i64(rq->load, 0, M_KIND) == ACCOUNT_ROBOT));
 	if (name == NULL)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE, "The user does not belong to team '%s'", t.name);
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
+		                   "The user does not belong to team '%s'", t.name);
 	TRY(db_exec(rq->c, STMT_TEAM_INVITE_REMOVE, DB_ARGS(db_i64(t.id), db_i64(id)), &r));
 	if (r->affected > 0) {
 		jo_str(log, "user", rq->facts.caller_name);
@@ -234,7 +244,7 @@ static enum err_kind
 api_team_permissions(struct req *rq)
 {
 	const struct db_result *r;
-	struct team             t;
+	struct team t;
 
 	TRY(team_get(rq, &t));
 	TRY(db_exec(rq->c, STMT_TEAM_REPOSITORIES, DB_ARGS(db_i64(t.id)), &r));
@@ -242,6 +252,7 @@ api_team_permissions(struct req *rq)
 	return ERR_NONE;
 }
 
+/* clang-format off */
 #define TEAM    "/api/v1/organization/<name:orgname>/team/<name:teamname>"
 #define ADMIN   .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NS_ADMIN, .flags = ROUTE_SU_FULL, .scope = SCOPE_ORG_ADMIN, .rate = RATE_API_WRITE, .tx = TX_WRITE
 #define LIST_BYTES (16 << 20)

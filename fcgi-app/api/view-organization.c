@@ -17,7 +17,8 @@ holds(struct req *rq, enum org_role need)
 	const enum org_role cap = scope_max_org_role(rq->ident.scopes);
 	const enum org_role role = rq->facts.org_role < cap ? rq->facts.org_role : cap;
 
-	return (rq->ident.kind != IDENTITY_ANONYMOUS && role >= need) || (decide_caps(rq) & (CAPS_SU_READ | CAPS_SU_ALL)) != 0;
+	return (rq->ident.kind != IDENTITY_ANONYMOUS && role >= need) ||
+	       (decide_caps(rq) & (CAPS_SU_READ | CAPS_SU_ALL)) != 0;
 }
 
 bool
@@ -32,14 +33,23 @@ organization_is_member(struct req *rq)
 	return holds(rq, ORG_ROLE_MEMBER);
 }
 
-enum { T_ID = ORGANIZATION_LOAD_TEAM_ITEM0, T_NAME, T_ROLE, T_DESCRIPTION, T_MEMBERS, T_REPOSITORIES, T_IS_SYNCED, T_HAS_CALLER };
+enum {
+	T_ID = ORGANIZATION_LOAD_TEAM_ITEM0,
+	T_NAME,
+	T_ROLE,
+	T_DESCRIPTION,
+	T_MEMBERS,
+	T_REPOSITORIES,
+	T_IS_SYNCED,
+	T_HAS_CALLER
+};
 enum { O_NAME = ORGANIZATION_LOAD_ORG0, O_EMAIL, O_INVOICE, O_INVOICE_ADDRESS, O_WINDOW_S, O_IS_FREE };
 
 static void
 add_team(const struct db_result *r, int row, bool sees_all, json_t *teams)
 {
 	const char *name = db_get_str(r, row, T_NAME);
-	json_t     *t = jo_object(teams, name);
+	json_t *t = jo_object(teams, name);
 
 	jo_str(t, "name", name);
 	jo_str(t, "description", db_get_str(r, row, T_DESCRIPTION));
@@ -67,7 +77,7 @@ add_teams(const struct db_result *r, bool sees_all, json_t *o)
 enum err_kind
 view_organization(struct req *rq, const struct db_result *r, json_t *o)
 {
-	const bool  is_admin = organization_is_admin(rq), is_member = organization_is_member(rq);
+	const bool is_admin = organization_is_admin(rq), is_member = organization_is_member(rq);
 	const char *name = db_get_str(r, 0, O_NAME), *email = db_get_str(r, 0, O_EMAIL);
 
 	jo_str(o, "name", name);

@@ -83,7 +83,7 @@ void
 view_team_names(struct ctx *c, json_t *o, const char *key, struct str list)
 {
 	json_t *out = jo_array(o, key), *v;
-	size_t  i;
+	size_t i;
 
 	json_array_foreach(parse_list(c, list), i, v)
 	{

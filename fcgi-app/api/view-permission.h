@@ -13,7 +13,7 @@ extern const char *const ROLE_NAMES[], *const TEAM_ROLE_NAMES[];
 const char *view_role(enum role r);
 const char *view_team_role(enum org_role r);
 /* The role of that name, or ROLE_NONE. */
-enum role     role_of(struct str name);
+enum role role_of(struct str name);
 enum org_role team_role_of(struct str name);
 
 /* {"permissions": [{"repository": {"name", "is_public"}, "role"}]} from rows of name, is_public, role. */

@@ -4,5 +4,5 @@
 #include "http/route.h"
 
 extern const struct route SITE_HEALTH_ROUTES[], SITE_KEY_ROUTES[], SITE_KEY_SERVER_ROUTES[], SITE_WELL_KNOWN_ROUTES[];
-extern const struct route SITE_OAUTH_AUTHORIZE_ROUTES[], SITE_OAUTH_TOKEN_ROUTES[];
+extern const struct route SITE_CLIENT_CONFIG_ROUTES[], SITE_OAUTH_AUTHORIZE_ROUTES[], SITE_OAUTH_TOKEN_ROUTES[];
 #endif

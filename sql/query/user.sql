@@ -192,3 +192,21 @@ DELETE FROM token WHERE uuid = $2 AND account_id = $1 AND kind = 1 RETURNING tit
 -- cols: yes bool
 -- rows: one
 SELECT EXISTS (SELECT 1 FROM team_invite WHERE token = $1);
+
+-- A user becomes an organization whose owner is another user: no login, no tokens, no rights of a person stay.
+-- name: user_convert
+-- args: account_id int8, owner_id int8
+-- cols: id int8
+-- rows: at most one
+WITH u AS (UPDATE account SET kind = 2, password_hash = NULL, uuid = gen_random_uuid()::text, given_name = NULL, family_name = NULL WHERE id = $1 AND kind = 1 RETURNING id),
+l AS (DELETE FROM external_login WHERE account_id = (SELECT id FROM u)),
+p AS (DELETE FROM repository_permission WHERE account_id = (SELECT id FROM u)),
+m AS (DELETE FROM team_member WHERE account_id = (SELECT id FROM u)),
+k AS (DELETE FROM token WHERE account_id = (SELECT id FROM u)),
+c AS (DELETE FROM account_code WHERE account_id = (SELECT id FROM u)),
+q AS (DELETE FROM account_prompt WHERE account_id = (SELECT id FROM u)),
+s AS (DELETE FROM star WHERE account_id = (SELECT id FROM u)),
+a AS (DELETE FROM oauth_assignment WHERE account_id = (SELECT id FROM u)),
+g AS (INSERT INTO team (organization_id, name, role) SELECT id, 'owners', 3 FROM u RETURNING id),
+w AS (INSERT INTO team_member (team_id, account_id) SELECT g.id, $2 FROM g)
+SELECT id FROM u;

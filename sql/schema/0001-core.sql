@@ -374,6 +374,53 @@ CREATE INDEX audit_overflow_at ON audit_overflow (at_ms);
 -- Pulls, as they happen: one row without an index or a partition to find, which is also the delta of the pull statistics
 -- (manifest_id, tag_name). A job moves the rows into audit_log; readers of the log look here too.
 CREATE TABLE audit_inbox (LIKE audit_log INCLUDING DEFAULTS, manifest_id int8, tag_name text COLLATE "C");
+-- Pages of the log, newest first, from (p_at, p_id) on downwards: what is filed, what had no partition, and the first
+-- 20,000 of the pulls that wait to be filed (a job files them within minutes).
+CREATE FUNCTION audit_of_namespace(p_namespace int8, p_from int8, p_at int8, p_id int8, p_page int4)
+RETURNS TABLE (at_ms int8, id int8, kind int2, performer_id int8, ip text, metadata text) LANGUAGE sql STABLE AS $$
+SELECT x.at_ms, x.id, x.kind, x.performer_id, x.ip, x.metadata FROM (
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM audit_log l
+    WHERE l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM audit_overflow l
+    WHERE l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM (SELECT * FROM audit_inbox LIMIT 20000) l
+    WHERE l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)) x
+ORDER BY x.at_ms DESC, x.id DESC LIMIT p_page $$;
+CREATE FUNCTION audit_of_performer(p_namespace int8, p_performer int8, p_from int8, p_at int8, p_id int8, p_page int4)
+RETURNS TABLE (at_ms int8, id int8, kind int2, performer_id int8, ip text, metadata text) LANGUAGE sql STABLE AS $$
+SELECT x.at_ms, x.id, x.kind, x.performer_id, x.ip, x.metadata FROM (
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM audit_log l
+    WHERE l.performer_id = p_performer AND l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM audit_overflow l
+    WHERE l.performer_id = p_performer AND l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM (SELECT * FROM audit_inbox LIMIT 20000) l
+    WHERE l.performer_id = p_performer AND l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)) x
+ORDER BY x.at_ms DESC, x.id DESC LIMIT p_page $$;
+CREATE FUNCTION audit_of_repository(p_repository int8, p_from int8, p_at int8, p_id int8, p_page int4)
+RETURNS TABLE (at_ms int8, id int8, kind int2, performer_id int8, ip text, metadata text) LANGUAGE sql STABLE AS $$
+SELECT x.at_ms, x.id, x.kind, x.performer_id, x.ip, x.metadata FROM (
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM audit_log l
+    WHERE l.repository_id = p_repository AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM audit_overflow l
+    WHERE l.repository_id = p_repository AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM (SELECT * FROM audit_inbox LIMIT 20000) l
+    WHERE l.repository_id = p_repository AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
+    ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)) x
+ORDER BY x.at_ms DESC, x.id DESC LIMIT p_page $$;
 -- Makes the partition of the month that holds the given time, if it is missing. Name: audit_log_YYYYMM.
 CREATE FUNCTION kade_audit_partition(p_ms int8) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

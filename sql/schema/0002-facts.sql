@@ -66,6 +66,21 @@ SELECT p_everything OR (p_is_public AND p_public) OR p_namespace = p_caller
       OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.team_id = t.id AND p.repository_id = p_id)))
 $$;
 
+-- Image repositories that an account has a right to, whatever their visibility; some more than once.
+CREATE FUNCTION repo_of_account(p_account int8)
+RETURNS TABLE (id int8, name text, description text, search_score int8) LANGUAGE sql STABLE AS $$
+SELECT r.id, r.name, r.description, r.search_score FROM repository r WHERE r.namespace_id = p_account AND r.state <> 3 AND r.kind = 1
+UNION ALL
+SELECT r.id, r.name, r.description, r.search_score FROM team_member m JOIN team t ON t.id = m.team_id AND t.role = 3
+  JOIN repository r ON r.namespace_id = t.organization_id AND r.state <> 3 AND r.kind = 1 WHERE m.account_id = p_account
+UNION ALL
+SELECT r.id, r.name, r.description, r.search_score FROM repository_permission p
+  JOIN repository r ON r.id = p.repository_id AND r.state <> 3 AND r.kind = 1 WHERE p.account_id = p_account
+UNION ALL
+SELECT r.id, r.name, r.description, r.search_score FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id
+  JOIN repository r ON r.id = p.repository_id AND r.state <> 3 AND r.kind = 1 WHERE m.account_id = p_account
+$$;
+
 -- One repository as lists show it: its last change (a tag's start) and the actions of a week only where they are asked for.
 CREATE FUNCTION repo_item(p_id int8, p_caller int8, p_modified bool, p_actions bool)
 RETURNS TABLE (id int8, namespace text, name text, description text, is_public bool, state int2, last_modified_ms int8, actions int8, is_starred bool)

@@ -17,6 +17,7 @@ class Api:
         self.http = oci.Session()
         self.http.trust_env = False
         self.http.verify = stack.verify
+        self.http.headers["Connection"] = "close"               # an idle connection may be closed just when it is used again
         self.headers = {}
 
     def url(self, path):

@@ -71,6 +71,21 @@ def test_last_admins(kade, boss, org):
     assert boss.delete(path).status_code == 204
 
 
+def test_admins_who_remove_each_other(kade, boss):
+    import concurrent.futures
+
+    for _ in range(5):
+        one, two = api.person(kade), api.person(kade)
+        org = api.organization(kade, one)
+        kade.admin("team", "add", org, "owners", two.user)
+        path = f"organization/{org}/team/owners/members"
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            a, b = pool.submit(one.delete, f"{path}/{two.user}"), pool.submit(two.delete, f"{path}/{one.user}")
+            assert sorted((a.result().status_code, b.result().status_code)) in ([204, 400], [204, 403])
+    left, = api.Session(kade, "admin").get(path).json()["members"]
+    api.message(api.Session(kade, "admin").delete(f"{path}/{left['name']}"), 400)
+
+
 def test_members(kade, boss, org):
     member, outsider = api.person(kade), api.person(kade)
     robot, _ = kade.create_robot(org, "bot")

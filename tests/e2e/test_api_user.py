@@ -299,6 +299,39 @@ def test_delete_sole_admin(kade, me):
     assert me.get("user/").status_code == 200
 
 
+def test_convert(kade, me):
+    owner = api.person(kade)
+    team_of_others, repo = api.organization(kade, owner), f"{me.user}/kept"
+    api.team(kade, team_of_others, "people", "member", me)
+    api.repository(kade, repo)
+    robot, token = kade.create_robot(me.user, "bot")
+    bearer = api.bearer(kade, me, "user:read")
+    other_session = api.Session(kade, me.user)
+    for name, password, text in ((owner.user, "wrong-password", "The admin user credentials are not valid"), (me.user, me.password, "The admin user is not valid")):
+        body = api.error(me.post("user/convert", {"adminUser": name, "adminPassword": password}), 400, "invalid_request", text)
+        assert body["reason"] == "invaliduser"
+    r = me.post("user/convert", {"adminUser": owner.user, "adminPassword": owner.password})
+    if r.status_code == 429:                                    # the wrong password just now
+        owner = api.person(kade)
+        r = me.post("user/convert", {"adminUser": owner.user, "adminPassword": owner.password})
+    assert r.status_code == 200 and r.json() == {"success": True}
+    u = me.get("user/").json()
+    assert u["username"] == owner.user and me.user in [o["name"] for o in u["organizations"] if o["is_org_admin"]]
+    assert other_session.get("user/").status_code == 401 and bearer.get("user/").status_code == 401
+    assert kade.client(me.user, me.password).ask_token().status_code == 401
+    assert kade.client(robot, token).ask_token().status_code == 200, "robots stay"
+    assert kade.client(owner.user, owner.password).granted(f"repository:{repo}:pull") == {repo: ["pull"]}
+    assert kade.sql("SELECT count(*) FROM team_member m JOIN account a ON a.id = m.account_id WHERE a.name = %s", me.user) == [(0,)]
+    assert kade.sql("SELECT kind, password_hash FROM account WHERE name = %s", me.user) == [(2, None)]
+    assert api.logs(kade, "account_convert")[0][0] == me.user
+
+
+def test_convert_sole_admin(kade, me):
+    owner, org = api.person(kade), api.organization(kade, me)
+    r = me.post("user/convert", {"adminUser": owner.user, "adminPassword": owner.password})
+    api.error(r, 400, "invalid_request", f"Cannot convert {me.user} as you are the only admin for organizations: {org}")
+
+
 # -- the rest
 
 

@@ -9,18 +9,32 @@
 #include "db/db.h"
 #include "oci/name.h"
 
-enum { R_ID, R_NAME, R_CREATED_MS, R_LAST_ACCESSED_MS, R_DESCRIPTION, R_METADATA, R_TOKEN_ENC, R_TEAMS, R_REPOSITORIES, R_COLS };
+enum {
+	R_ID,
+	R_NAME,
+	R_CREATED_MS,
+	R_LAST_ACCESSED_MS,
+	R_DESCRIPTION,
+	R_METADATA,
+	R_TOKEN_ENC,
+	R_TEAMS,
+	R_REPOSITORIES,
+	R_COLS
+};
 _Static_assert((int)R_COLS == ROBOT_ITEM_COLS, "robot.sql and robot.c differ");
 
 static const struct say SAY_MESSAGE = { 400, "message", "Request error." };
 static const struct say SAY_UNKNOWN = { 400, "message", "Could not find robot with specified username" };
-static const struct say SAY_DISALLOWED = { 400, "message", "Robot accounts have been disabled. Please contact your administrator." };
+static const struct say SAY_DISALLOWED = {
+	400, "message", "Robot accounts have been disabled. Please contact your administrator."
+};
 
 enum err_kind
 robot_list(struct ctx *c, const struct robot_query *q, const struct db_result **out)
 {
 	return db_exec(c, STMT_ROBOT_LIST,
-	               DB_ARGS(db_i64(q->owner_id), db_str(q->name), db_bool(q->with_token), db_bool(q->with_permissions),
+	               DB_ARGS(db_i64(q->owner_id), db_str(q->name), db_bool(q->with_token),
+	                       db_bool(q->with_permissions),
 	                       q->max > 0 ? db_i32((int32_t)q->max) : db_null()),
 	               out);
 }
@@ -29,8 +43,8 @@ enum err_kind
 robot_from_row(struct ctx *c, const struct secrets *s, const struct db_result *r, int row, struct robot *out)
 {
 	const struct str sealed = db_get_strn(r, row, R_TOKEN_ENC);
-	struct str       token;
-	enum err_kind    e;
+	struct str token;
+	enum err_kind e;
 
 	*out = (struct robot){
 		.id = db_get_i64(r, row, R_ID),
@@ -67,14 +81,19 @@ enum err_kind
 robot_create(struct ctx *c, const struct secrets *s, const struct robot_new *n, int64_t *id)
 {
 	const struct db_result *r;
-	struct str              sealed;
-	uint8_t                 hash[TOKEN_HASH_BYTES];
-	char                    token[TOKEN_TEXT_MAX + 1];
-	const char             *name;
+	struct str sealed;
+	uint8_t hash[TOKEN_HASH_BYTES];
+	char token[TOKEN_TEXT_MAX + 1];
+	const char *name;
 
 	if (!oci_namespace_valid(n->short_name))
-		return err_say_fmt(c, ERR_BAD_INPUT, &SAY_MESSAGE, "The name for the robot '%.*s' is invalid: %s", n->short_name.n > OCI_NAMESPACE_MAX ? OCI_NAMESPACE_MAX : (int)n->short_name.n,
-		                   n->short_name.p, n->short_name.n < OCI_NAMESPACE_MIN || n->short_name.n > OCI_NAMESPACE_MAX ? OCI_SAY_NAMESPACE_LENGTH.message : OCI_SAY_NAMESPACE_CHARACTERS.message);
+		return err_say_fmt(
+		    c, ERR_BAD_INPUT, &SAY_MESSAGE, "The name for the robot '%.*s' is invalid: %s",
+		    n->short_name.n > OCI_NAMESPACE_MAX ? OCI_NAMESPACE_MAX : (int)n->short_name.n,
+		    n->short_name.p,
+		    n->short_name.n < OCI_NAMESPACE_MIN || n->short_name.n > OCI_NAMESPACE_MAX
+		        ? OCI_SAY_NAMESPACE_LENGTH.message
+		        : OCI_SAY_NAMESPACE_CHARACTERS.message);
 	name = oci_robot_name(c, n->ns, n->short_name);
 	if (c->conf->robots_disallow && !str_list_has(&c->conf->robots_whitelist, str_of(name)))
 		return err_say(c, ERR_BAD_INPUT, &SAY_DISALLOWED);
@@ -83,8 +102,9 @@ robot_create(struct ctx *c, const struct secrets *s, const struct robot_new *n, 
 	secret_token_hash(s, "robot", str_of(token), hash);
 	explicit_bzero(token, sizeof token);
 	TRY(db_exec(c, STMT_ROBOT_MAKE,
-	            DB_ARGS(db_i64(n->owner_id), db_str(name), db_bytes((struct str){ (const char *)hash, sizeof hash }), db_strn(sealed), db_strn(n->description),
-	                    db_str(n->metadata)),
+	            DB_ARGS(db_i64(n->owner_id), db_str(name),
+	                    db_bytes((struct str){ (const char *)hash, sizeof hash }), db_strn(sealed),
+	                    db_strn(n->description), db_str(n->metadata)),
 	            &r));
 	if (r->rows == 0)
 		return err_say_fmt(c, ERR_BAD_INPUT, &SAY_MESSAGE, "Existing robot with name: %s", name);
@@ -102,8 +122,10 @@ robot_delete(struct ctx *c, int64_t owner_id, const char *name)
 }
 
 enum err_kind
-robot_set_federation(struct ctx *c, int64_t robot_id, const struct str *issuers, const struct str *subjects, size_t n)
+robot_set_federation(struct ctx *c, int64_t robot_id, const struct str *issuers, const struct str *subjects,
+                     size_t n)
 {
 	TRY(db_queue(c, STMT_ROBOT_FEDERATION_CLEAR, DB_ARGS(db_i64(robot_id)), NULL));
-	return db_exec(c, STMT_ROBOT_FEDERATION_ADD, DB_ARGS(db_i64(robot_id), db_str_array(issuers, n), db_str_array(subjects, n)), NULL);
+	return db_exec(c, STMT_ROBOT_FEDERATION_ADD,
+	               DB_ARGS(db_i64(robot_id), db_str_array(issuers, n), db_str_array(subjects, n)), NULL);
 }
