@@ -90,8 +90,7 @@ static enum err_kind
 api_organization_get(struct req *rq)
 {
 	TRY(need_organization(rq));
-	view_organization(rq, rq->load, res_json(rq, 200));
-	return ERR_NONE;
+	return view_organization(rq, rq->load, res_json(rq, 200));
 }
 
 /* One row for each kind of change, as Quay's. */
@@ -152,8 +151,7 @@ api_organization_change(struct req *rq)
 	TRY(log_changes(rq, &s));
 	facts_args(&a, rq->ns, STR0, &rq->ident, decide_caps(rq));
 	TRY(db_exec(rq->c, STMT_ORGANIZATION_LOAD, &a, &r));
-	view_organization(rq, r, res_json(rq, 200));
-	return ERR_NONE;
+	return view_organization(rq, r, res_json(rq, 200));
 }
 
 static enum err_kind

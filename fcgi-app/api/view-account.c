@@ -25,21 +25,6 @@ view_user_ref(const struct user_ref *u)
 	return o;
 }
 
-void
-view_quotas(const struct conf *cf, json_t *o)
-{
-	json_t *report;
-
-	if (!cf->feature_quota_management || !cf->feature_edit_quota)
-		return;
-	jo_array(o, "quotas");
-	report = jo_object(o, "quota_report");
-	jo_i64(report, "quota_bytes", 0);
-	jo_null(report, "configured_quota");
-	jo_str(report, "running_backfill", "complete");
-	jo_str(report, "backfill_status", "complete");
-}
-
 const char *
 view_email(const char *email)
 {

@@ -21,8 +21,6 @@ struct user_ref {
 /* {"name", "kind": "user", "is_robot", "avatar", "is_org_member"?}: robots are of kind "user", too. */
 json_t *view_user_ref(const struct user_ref *u);
 
-/* Adds quotas and quota_report where the configuration has them (FEATURE_QUOTA_MANAGEMENT and FEATURE_EDIT_QUOTA). */
-void view_quotas(const struct conf *cf, json_t *o);
 /* An address as it may be shown: "" for a placeholder, which is none. */
 const char *view_email(const char *email);
 #endif

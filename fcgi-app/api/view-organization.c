@@ -3,6 +3,7 @@
 
 #include "api/view-account.h"
 #include "api/view-permission.h"
+#include "api/view-quota.h"
 #include "auth/scope.h"
 #include "base/ctx.h"
 #include "base/js.h"
@@ -73,7 +74,7 @@ add_teams(const struct db_result *r, bool sees_all, json_t *o)
 	}
 }
 
-void
+enum err_kind
 view_organization(struct req *rq, const struct db_result *r, json_t *o)
 {
 	const bool is_admin = organization_is_admin(rq), is_member = organization_is_member(rq);
@@ -92,6 +93,5 @@ view_organization(struct req *rq, const struct db_result *r, json_t *o)
 		jo_i64(o, "tag_expiration_s", db_get_i64(r, 0, O_WINDOW_S));
 		jo_bool(o, "is_free_account", db_get_bool(r, 0, O_IS_FREE));
 	}
-	if (is_member)
-		view_quotas(rq->c->conf, o);
+	return is_member ? view_quota_of(rq->c, o, rq->facts.namespace_id) : ERR_NONE;
 }

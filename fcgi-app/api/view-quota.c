@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/js.h"
 #include "conf/conf.h"
+#include "db/db.h"
 
 bool
 quotas_are_on(const struct conf *cf)
@@ -62,4 +63,18 @@ view_quota_short(struct ctx *c, json_t *o, const struct quota *q)
 		jo_null(report, "configured_quota");
 	jo_str(report, "running_backfill", "complete");
 	jo_str(report, "backfill_status", "complete");
+}
+
+enum err_kind
+view_quota_of(struct ctx *c, json_t *o, int64_t namespace_id)
+{
+	const struct db_result *r;
+	struct quota            q;
+
+	if (!quotas_are_on(c->conf))
+		return ERR_NONE;
+	TRY(db_exec(c, STMT_QUOTA_OF, DB_ARGS(db_i64(namespace_id)), &r));
+	quota_from_row(r, 0, QUOTA_OF_QUOTA0, &q);
+	view_quota_short(c, o, &q);
+	return ERR_NONE;
 }

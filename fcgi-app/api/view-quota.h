@@ -19,4 +19,6 @@ json_t *view_quota(struct ctx *c, const struct quota *q);
 json_t *view_quota_limits(struct ctx *c, const struct quota *q);
 /* Adds quotas (one at most) and quota_report to a user or organization where quotas are on. */
 void view_quota_short(struct ctx *c, json_t *o, const struct quota *q);
+/* The same of a namespace whose quota is asked for now; no statement is sent where quotas are off. */
+enum err_kind view_quota_of(struct ctx *c, json_t *o, int64_t namespace_id) MUST_CHECK;
 #endif

@@ -2,6 +2,7 @@
 #include "api/view-user.h"
 
 #include "api/view-account.h"
+#include "api/view-quota.h"
 #include "auth/scope.h"
 #include "base/arena.h"
 #include "base/ctx.h"
@@ -124,7 +125,8 @@ view_user(struct req *rq, const struct db_result *r)
 	jo_take(o, "avatar", view_avatar(AVATAR_USER, p.name, p.email));
 	if (is_own && role >= USER_ROLE_ADMIN)
 		TRY(put_details(rq, o, &p));
-	view_quotas(rq->c->conf, o);
+	if (is_own)
+		TRY(view_quota_of(rq->c, o, p.id));
 	if (is_own && role >= USER_ROLE_READ)
 		put_organizations(rq, o, r, role >= USER_ROLE_ADMIN);
 	put_powers(rq, o, is_own);

@@ -84,3 +84,27 @@ SELECT k.name, g.day_ms, g.n FROM (
     SELECT l.kind, l.at_ms FROM (SELECT * FROM audit_inbox LIMIT 20000) l WHERE l.repository_id = $1 AND l.at_ms >= $2 AND l.at_ms < $3) x
   GROUP BY 1, 2) g JOIN audit_kind k ON k.id = g.kind
 ORDER BY g.day_ms, k.name;
+
+-- Of the whole registry, with the namespace of each row.
+-- name: log_all_page
+-- args: from_ms int8, at_ms int8, before_id int8, page int4
+-- cols: log_row, namespace text?, namespace_email text?, namespace_kind int2?
+-- rows: any
+SELECT l.at_ms, l.id, k.name, l.ip, l.metadata, p.name, p.email, p.kind, n.name, n.email, n.kind
+FROM audit_of_all($1, $2, $3, $4) l
+LEFT JOIN audit_kind k ON k.id = l.kind LEFT JOIN account p ON p.id = l.performer_id LEFT JOIN account n ON n.id = l.namespace_id
+ORDER BY l.at_ms DESC, l.id DESC;
+
+-- name: log_count_all
+-- args: from_ms int8, to_ms int8
+-- cols: kind text, day_ms int8, n int8
+-- rows: any
+SELECT k.name, g.day_ms, g.n FROM (
+  SELECT x.kind, x.at_ms / 86400000 * 86400000 AS day_ms, count(*) AS n FROM (
+    SELECT l.kind, l.at_ms FROM audit_log l WHERE l.at_ms >= $1 AND l.at_ms < $2
+    UNION ALL
+    SELECT l.kind, l.at_ms FROM audit_overflow l WHERE l.at_ms >= $1 AND l.at_ms < $2
+    UNION ALL
+    SELECT l.kind, l.at_ms FROM (SELECT * FROM audit_inbox LIMIT 20000) l WHERE l.at_ms >= $1 AND l.at_ms < $2) x
+  GROUP BY 1, 2) g JOIN audit_kind k ON k.id = g.kind
+ORDER BY g.day_ms, k.name;

@@ -368,7 +368,7 @@ CREATE TABLE audit_log (
 CREATE INDEX audit_log_namespace ON audit_log (namespace_id, at_ms) INCLUDE (kind);
 CREATE INDEX audit_log_repository ON audit_log (repository_id, at_ms) INCLUDE (kind);
 CREATE INDEX audit_log_performer ON audit_log (performer_id, at_ms);
-CREATE INDEX audit_log_at ON audit_log USING brin (at_ms);
+CREATE INDEX audit_log_at ON audit_log (at_ms, id);
 CREATE TABLE audit_overflow (LIKE audit_log INCLUDING DEFAULTS);
 CREATE INDEX audit_overflow_at ON audit_overflow (at_ms);
 -- Pulls, as they happen: one row without an index or a partition to find, which is also the delta of the pull statistics
@@ -390,6 +390,18 @@ SELECT x.at_ms, x.id, x.kind, x.performer_id, x.ip, x.metadata FROM (
   (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata FROM (SELECT * FROM audit_inbox LIMIT 20000) l
     WHERE l.namespace_id = p_namespace AND l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id)
     ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)) x
+ORDER BY x.at_ms DESC, x.id DESC LIMIT p_page $$;
+CREATE FUNCTION audit_of_all(p_from int8, p_at int8, p_id int8, p_page int4)
+RETURNS TABLE (at_ms int8, id int8, kind int2, performer_id int8, ip text, metadata text, namespace_id int8) LANGUAGE sql STABLE AS $$
+SELECT x.at_ms, x.id, x.kind, x.performer_id, x.ip, x.metadata, x.namespace_id FROM (
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata, l.namespace_id FROM audit_log l
+    WHERE l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id) ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata, l.namespace_id FROM audit_overflow l
+    WHERE l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id) ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)
+  UNION ALL
+  (SELECT l.at_ms, l.id, l.kind, l.performer_id, l.ip, l.metadata, l.namespace_id FROM (SELECT * FROM audit_inbox LIMIT 20000) l
+    WHERE l.at_ms >= p_from AND l.at_ms <= p_at AND (l.at_ms < p_at OR l.id < p_id) ORDER BY l.at_ms DESC, l.id DESC LIMIT p_page)) x
 ORDER BY x.at_ms DESC, x.id DESC LIMIT p_page $$;
 CREATE FUNCTION audit_of_performer(p_namespace int8, p_performer int8, p_from int8, p_at int8, p_id int8, p_page int4)
 RETURNS TABLE (at_ms int8, id int8, kind int2, performer_id int8, ip text, metadata text) LANGUAGE sql STABLE AS $$

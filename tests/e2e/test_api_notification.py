@@ -158,3 +158,69 @@ class TestConfigurations:
         for url in ("https://internal.example.com/x", "https://INTERNAL.example.com:8443/"):
             api.error(owner.post(f"repository/{repo}/notification/", body(config={"url": url})), 400, "invalid_request", "Invalid webhook URL")
         assert make(owner, repo, config={"url": "http://10.9.1.1/"})["uuid"]
+
+
+class TestNamespaces:
+    """About quotas: of an organization by its administrators, of the own account."""
+
+    @pytest.fixture(scope="class")
+    def nstack(self, make_stack):
+        return make_stack("lighttpd", name="quotanotes", FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_RATE_LIMITS=False)
+
+    @pytest.fixture(params=["organization", "user"])
+    def where(self, request, nstack):
+        who = api.person(nstack)
+        name = api.organization(nstack, who)
+        return (f"organization/{name}/notifications", who, name) if request.param == "organization" else ("user/namespacenotifications", who, who.user)
+
+    def test_life(self, nstack, where):
+        path, who, ns = where
+        assert who.get(path).json() == {"notifications": []}
+        r = who.post(path, body(event="quota_warning", method="slack", config={"url": "https://hooks.example.com/y"}, title="t"))
+        assert r.status_code == 201, r.text
+        n = r.json()
+        assert n == {"uuid": n["uuid"], "title": "t", "event": "quota_warning", "method": "slack", "config": {"url": "https://hooks.example.com/y"},
+                     "event_config": {}, "number_of_failures": 0}
+        one = f"{path}/{n['uuid']}"
+        assert who.get(one).json() == n and who.get(path).json() == {"notifications": [n]}
+        nstack.sql("UPDATE namespace_notification SET failures = 3 WHERE uuid = %s", n["uuid"])
+        assert who.post(one).status_code == 204 and who.get(one).json()["number_of_failures"] == 0
+        r = who.post(f"{one}/test")
+        assert r.status_code == 200 and r.json() == {}
+        item = json.loads(nstack.sql("SELECT body FROM queue_item WHERE name = %s", f"{ns}/{n['uuid']}/quota_warning")[0][0])
+        assert item["notification_type"] == "namespace" and item["event_data"]["namespace"] == ns and item["event_data"]["threshold_percent"] == 80
+        assert who.delete(one).status_code == 204
+        for r in (who.get(one), who.delete(one), who.post(one), who.post(f"{one}/test")):
+            assert r.status_code == 404
+        members = {"namespace": ns, "notification_id": n["uuid"], "event": "quota_warning", "method": "slack"}
+        for kind in ("create", "reset", "delete"):
+            assert [e[2] for e in api.logs(nstack, f"{kind}_namespace_notification", notification_id=n["uuid"])] == [members]
+
+    def test_events(self, where):
+        path, who, _ = where
+        api.error(who.post(path, body(event="repo_push")), 400, "invalid_request", "Invalid event 'repo_push'. Must be one of: quota_error, quota_warning")
+        api.error(who.post(path, body(event="quota_error", method="pigeon")), 400, "invalid_request", "Unknown notification method 'pigeon'")
+
+    def test_of_somebody_else(self, nstack, where):
+        path, who, _ = where
+        uuid = who.post(path, body(event="quota_error")).json()["uuid"]
+        other = api.person(nstack)
+        org = api.organization(nstack, other)
+        for base in ("user/namespacenotifications", f"organization/{org}/notifications"):
+            assert other.get(f"{base}/{uuid}").status_code == other.delete(f"{base}/{uuid}").status_code == other.post(f"{base}/{uuid}/test").status_code == 404
+        if path.startswith("organization"):
+            for r in (other.get(path), other.get(f"{path}/{uuid}"), other.delete(f"{path}/{uuid}"), other.post(path, body(event="quota_error"))):
+                api.error(r, 403, "insufficient_scope")
+        assert who.get(f"{path}/{uuid}").status_code == 200
+
+    def test_they_end_with_the_quota(self, nstack):
+        u, root = api.person(nstack), api.Session(nstack, "admin")
+        root.post(f"superuser/users/{u.user}/quota", {"limit_bytes": 5})
+        u.post("user/namespacenotifications", body(event="quota_error"))
+        quota = u.get("user/quota").json()[0]["id"]
+        assert root.delete(f"superuser/users/{u.user}/quota/{quota}").status_code == 204
+        assert u.get("user/namespacenotifications").json() == {"notifications": []}
+
+    def test_off(self, stack, owner):
+        assert owner.get("user/namespacenotifications").status_code == 404
+        assert owner.post("user/namespacenotifications", body(event="quota_error")).status_code == 405

@@ -174,6 +174,8 @@ class TestReport:
                           " JOIN account n ON n.id = r.namespace_id WHERE n.name = %s", org)[0][0]
         assert size > 0 and found["quota_report"]["quota_bytes"] == size
         assert found["quota_report"]["backfill_status"] == "complete"
+        assert owner.get(f"organization/{org}").json()["quota_report"] == found["quota_report"]
+        assert "quota_report" in owner.get("user/").json() and "quota_report" not in root.get(f"users/{owner.user}").json()
 
     def test_a_default_of_the_registry(self, make_stack):
         stack = make_stack("lighttpd", name="quotadefault", FEATURE_QUOTA_MANAGEMENT=True, FEATURE_SUPERUSERS_FULL_ACCESS=True, DEFAULT_SYSTEM_REJECT_QUOTA_BYTES=1 << 30,

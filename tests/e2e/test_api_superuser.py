@@ -291,3 +291,35 @@ class TestFreshness:
         weak = api.bearer(stack, "admin", "org:admin user:admin repo:admin")
         api.error(weak.get("superuser/users/"), 403, "insufficient_scope")
         api.error(weak.post("superuser/users/", {"username": "xyz"}), 403, "insufficient_scope")
+
+
+class TestLogs:
+    def test_rows_of_all_namespaces(self, stack, root, user):
+        org = api.organization(stack, user)
+        repo = api.repository(stack, f"{org}/app")
+        assert user.post(f"repository/{repo}/notification/", {"event": "repo_push", "method": "flowdock", "config": {"flow_api_token": "t"},
+                                                              "eventConfig": {}}).status_code == 201
+        assert user.put("user/", {"location": "here"}).status_code in (200, 400)
+        r = root.get("superuser/logs")
+        assert r.status_code == 200 and {"start_time", "end_time", "logs"} <= set(r.json())
+        row = next(x for x in r.json()["logs"] if x["kind"] == "add_repo_notification" and x["metadata"]["namespace"] == org)
+        assert row["namespace"]["name"] == org and row["namespace"]["kind"] == "org" and row["namespace"]["avatar"]["kind"] == "org"
+        assert row["performer"]["name"] == user.user and api.RFC2822.fullmatch(row["datetime"])
+
+    def test_pages(self, stack, root):
+        stack.sql("INSERT INTO audit_log (kind, metadata) SELECT k.id, json_build_object('n', i)::text FROM audit_kind k, generate_series(1, 45) i WHERE k.name = 'service_key_create'")
+        seen, token = [], None
+        for _ in range(3):
+            body = root.get("superuser/logs", params={"next_page": token} if token else {}).json()
+            assert len(body["logs"]) == 20
+            seen += [(x["datetime"], x["kind"], x["metadata"].get("n")) for x in body["logs"]]
+            token = body["next_page"]
+        numbers = [n for _, k, n in seen if n is not None]
+        assert numbers == list(range(45, 0, -1))
+        assert "namespace" not in body["logs"][0] or body["logs"][0]["kind"] != "service_key_create"
+
+    def test_counts(self, root):
+        r = root.get("superuser/aggregatelogs")
+        assert r.status_code == 200 and all(set(x) == {"kind", "count", "datetime"} for x in r.json()["aggregated"])
+        assert "service_key_create" in {x["kind"] for x in r.json()["aggregated"]}
+        api.error(root.get("superuser/aggregatelogs", params={"starttime": "01/01/2001"}), 400, "invalid_request")
