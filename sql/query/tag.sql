@@ -176,8 +176,9 @@ WITH RECURSIVE down(id) AS (SELECT $1 UNION SELECT c.child_id FROM down JOIN man
 m AS (UPDATE manifest SET is_removed = false WHERE id = ANY(ARRAY(SELECT id FROM down)) AND is_removed RETURNING id),
 b AS (
   UPDATE repository_blob rb SET is_removed = false
-  FROM (SELECT mb.repository_id, mb.blob_id FROM down JOIN manifest_blob mb ON mb.manifest_id = down.id ORDER BY mb.blob_id) x
-  WHERE rb.repository_id = x.repository_id AND rb.blob_id = x.blob_id AND rb.is_removed RETURNING rb.blob_id)
+  WHERE rb.repository_id = (SELECT repository_id FROM manifest WHERE id = $1)
+    AND rb.blob_id = ANY(ARRAY(SELECT mb.blob_id FROM manifest_blob mb WHERE mb.manifest_id = ANY(ARRAY(SELECT id FROM down)) ORDER BY 1))
+    AND rb.is_removed RETURNING rb.blob_id)
 SELECT (SELECT count(*) FROM m) + (SELECT count(*) FROM b);
 
 -- Points a name to a manifest by hand; the live row has been ended. 23505: somebody was quicker.
