@@ -25,7 +25,7 @@ sys.path.insert(0, str(TOP / "tests" / "e2e"))
 import stack as e2e  # noqa: E402
 from measure import Group  # noqa: E402
 
-# What docs/operations.md recommends for a small host; durability as PostgreSQL ships it.
+# A small host's sizes; durability as PostgreSQL ships it. deadlock_timeout makes the log name waits above 20 ms.
 POSTGRES = """
 fsync = on
 full_page_writes = on
@@ -315,6 +315,13 @@ class Fleet:
         e2e.ctl("stop", "registry", self.registry_folder)
         self.drop_caches_of(self.registry_folder / "data")
         e2e.ctl("start", "registry", self.registry_folder, PORT=self.registry.rsplit(":", 1)[1])
+
+    def key_folder(self, name):
+        folder = self.stack.folder / f"keys-{name}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(folder, self.stack.user)
+        return folder
 
     def restart_pools(self, **changes):
         self.stack.restart_pools(**changes)
