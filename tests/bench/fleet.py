@@ -223,7 +223,7 @@ class Fleet:
         db.close()
 
     def _fill_folder(self, images):
-        """The layout of distribution's file system driver."""
+        """The layout of distribution's file system driver; a tag's link is a second name of the revision's, which has the same bytes."""
         root = self.registry_folder / "data" / "docker" / "registry" / "v2"
 
         def put(path, data):
@@ -235,8 +235,9 @@ class Fleet:
             h, m = d[7:], root / "repositories" / repo / "_manifests"
             put(root / "blobs" / "sha256" / h[:2] / h / "data", body)
             put(m / "revisions" / "sha256" / h / "link", d.encode())
-            put(m / "tags" / tag / "current" / "link", d.encode())
-            put(m / "tags" / tag / "index" / "sha256" / h / "link", d.encode())
+            current = m / "tags" / tag / "current"
+            current.mkdir(parents=True)
+            os.link(m / "revisions" / "sha256" / h / "link", current / "link")
 
     def _make_tokens(self, count):
         self.robots, self.tokens = [], []
