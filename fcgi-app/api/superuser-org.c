@@ -10,7 +10,7 @@
 #include "db/db.h"
 #include "http/field.h"
 #include "http/response.h"
-#include "model/user.h"
+#include "model/organization.h"
 #include "oci/name.h"
 
 enum { KIND_ORGANIZATION = 2, TEAM_ADMIN = 3 };
@@ -92,7 +92,7 @@ api_su_org_delete(struct req *rq)
 	json_t           *o;
 
 	TRY(loaded(rq, &a));
-	TRY(namespace_delete(rq->c, a.id));
+	TRY(organization_delete(rq->c, a.id));
 	o = js_object(rq->c);
 	jo_str(o, "namespace", a.name);
 	TRY(log_action(rq, AUDIT_org_delete, a.id, 0, o));
@@ -125,8 +125,9 @@ api_su_take(struct req *rq)
 	if (was_user && su_is_superuser(rq->c->conf, a.name))
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_TAKE_SUPERUSER);
 	if (was_user)
-		TRY(db_exec(rq->c, STMT_SU_USER_TO_ORGANIZATION, DB_ARGS(db_i64(a.id)), NULL));
-	TRY(join(rq, a.id));
+		TRY(db_exec(rq->c, STMT_USER_CONVERT, DB_ARGS(db_i64(a.id), db_i64(rq->facts.caller_id)), NULL));
+	else
+		TRY(join(rq, a.id));
 	o = js_object(rq->c);
 	jo_i64(o, "entity_id", a.id);
 	jo_str(o, "namespace", a.name);

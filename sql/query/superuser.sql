@@ -45,17 +45,6 @@ WITH t AS (SELECT id FROM team WHERE organization_id = $1 AND role = 3 ORDER BY 
 m AS (INSERT INTO team_member (team_id, account_id) SELECT t.id, $2 FROM t ON CONFLICT DO NOTHING)
 SELECT id FROM t;
 
--- A user becomes an organization: nobody signs in as it any more, what it was a member of or could sign in with is gone. Its
--- repositories and robots stay.
--- name: su_user_to_organization
--- args: account_id int8
--- cols: id int8
--- rows: at most one
-WITH m AS (DELETE FROM team_member WHERE account_id = $1), p AS (DELETE FROM repository_permission WHERE account_id = $1),
-l AS (DELETE FROM external_login WHERE account_id = $1), t AS (DELETE FROM token WHERE account_id = $1),
-c AS (DELETE FROM account_code WHERE account_id = $1), n AS (DELETE FROM account_prompt WHERE account_id = $1)
-UPDATE account SET kind = 2, password_hash = NULL, uuid = gen_random_uuid()::text WHERE id = $1 AND kind = 1 RETURNING id;
-
 -- name: registry_size
 -- args: none
 -- cols: size_bytes int8?, completed_ms int8?, is_queued bool, is_running bool

@@ -189,7 +189,11 @@ class TestOrganizations:
 
     def test_delete(self, stack, root, user):
         org = api.organization(stack, user)
+        _, token = stack.create_robot(org, "bot")
+        assert stack.client(f"{org}+bot", token).ask_token().status_code == 200
         assert root.delete(f"superuser/organizations/{org}").status_code == 204
+        assert stack.sql("SELECT 1 FROM account WHERE name LIKE %s", f"{org}%") == []
+        assert stack.client(f"{org}+bot", token).ask_token().status_code == 401
         assert root.delete(f"superuser/organizations/{org}").status_code == 404
         assert org not in [o["name"] for o in root.get("superuser/organizations/").json()["organizations"]]
         assert api.logs(stack, "org_delete", namespace=org)[0][1:] == ("admin", {"namespace": org})
