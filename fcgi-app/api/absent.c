@@ -7,7 +7,8 @@
 #include "db/db.h"
 #include "http/response.h"
 
-static const struct say SAY_NO_METHOD = { 405, "message", "The method is not allowed for the requested URL." };
+static const struct say SAY_NO_METHOD = { 405, "message",
+	                                  "The method is not allowed for the requested URL." };
 
 static enum err_kind
 api_absent(struct req *rq)
@@ -24,21 +25,39 @@ api_entity_link(struct req *rq)
 	return err_set(rq->c, ERR_NOT_FOUND, "no federated directory");
 }
 
-#define REPO "/api/v1/repository/<repopath:repository>"
+#define REPO  "/api/v1/repository/<repopath:repository>"
 #define READS HTTP_GET | HTTP_HEAD
-#define ABSENT(m, p, flag) \
-	.methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_NONE, .perm = PERM_NONE, .rate = RATE_API_READ, \
-	.feature = CONF_FLAG(flag), .flags = ROUTE_NO_CSRF | ROUTE_ANONYMOUS_OK | ROUTE_READONLY_OK, .run = api_absent
+#define ABSENT(m, p, flag)                                                                                   \
+	.methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_NONE, .perm = PERM_NONE,               \
+	.rate = RATE_API_READ, .feature = CONF_FLAG(flag),                                                   \
+	.flags = ROUTE_NO_CSRF | ROUTE_ANONYMOUS_OK | ROUTE_READONLY_OK, .run = api_absent
 const struct route API_ABSENT_ROUTES[] = {
-	{ .id = "getRepoSignatures", ABSENT(READS, REPO "/signatures", feature_signing), .doc = "Delegations of notary." },
-	{ .id = "changeRepoTrust", ABSENT(HTTP_POST, REPO "/changetrust", feature_signing), .doc = "Switches notary for a repository." },
-	{ .id = "getRepoManifestSecurity", ABSENT(READS, REPO "/manifest/<ref:manifestref>/security", feature_security_scanner),
-	  .doc = "What the scanner found." },
-	{ .id = "exportRepoLogs", ABSENT(HTTP_POST, REPO "/exportlogs", feature_log_export), .doc = "Exports a repository's log." },
-	{ .id = "exportUserLogs", ABSENT(HTTP_POST, "/api/v1/user/exportlogs", feature_log_export), .doc = "Exports the own log." },
-	{ .id = "exportOrgLogs", ABSENT(HTTP_POST, "/api/v1/organization/<name:orgname>/exportlogs", feature_log_export),
-	  .doc = "Exports an organization's log." },
-	{ .id = "linkExternalUser", .methods = HTTP_POST, .path = "/api/v1/entities/link/<name:username>", .proto = PROTO_API, .auth = AUTH_API,
-	  .perm = PERM_NONE, .rate = RATE_API_WRITE, .run = api_entity_link, .doc = "Makes the account of a user of a federated directory." },
-	{ .id = NULL }
+	{.id = "getRepoSignatures",
+         ABSENT(READS, REPO "/signatures", feature_signing),
+         .doc = "Delegations of notary." },
+	{ .id = "changeRepoTrust",
+         ABSENT(HTTP_POST, REPO "/changetrust", feature_signing),
+         .doc = "Switches notary for a repository." },
+	{ .id = "getRepoManifestSecurity",
+         ABSENT(READS, REPO "/manifest/<ref:manifestref>/security", feature_security_scanner),
+         .doc = "What the scanner found." },
+	{ .id = "exportRepoLogs",
+         ABSENT(HTTP_POST, REPO "/exportlogs", feature_log_export),
+         .doc = "Exports a repository's log." },
+	{ .id = "exportUserLogs",
+         ABSENT(HTTP_POST, "/api/v1/user/exportlogs", feature_log_export),
+         .doc = "Exports the own log." },
+	{ .id = "exportOrgLogs",
+         ABSENT(HTTP_POST, "/api/v1/organization/<name:orgname>/exportlogs", feature_log_export),
+         .doc = "Exports an organization's log." },
+	{ .id = "linkExternalUser",
+         .methods = HTTP_POST,
+         .path = "/api/v1/entities/link/<name:username>",
+         .proto = PROTO_API,
+         .auth = AUTH_API,
+         .perm = PERM_NONE,
+         .rate = RATE_API_WRITE,
+         .run = api_entity_link,
+         .doc = "Makes the account of a user of a federated directory." },
+	{ .id = NULL}
 };

@@ -11,7 +11,7 @@
 #include "http/field.h"
 #include "http/response.h"
 
-#define PREFIX_MAX 255
+#define PREFIX_MAX           255
 #define ACCOUNT_ORGANIZATION 2
 enum { KIND_TEAM = 1, KIND_USER, KIND_ROBOT, KIND_ORG }; /* of entities_load */
 
@@ -20,7 +20,7 @@ static struct str
 prefix_of(const struct req *rq)
 {
 	const struct str s = req_capture(rq, "prefix");
-	struct buf       b = BUF(rq->c->mem);
+	struct buf b = BUF(rq->c->mem);
 
 	buf_reserve(&b, 1);
 	for (size_t i = 0; i < s.n && i < PREFIX_MAX; i++) {
@@ -33,8 +33,9 @@ prefix_of(const struct req *rq)
 static enum err_kind
 bind_entities(struct req *rq, struct db_args *a)
 {
-	const struct str    ns = req_query(rq, "namespace");
-	const enum org_role cap = rq->ident.kind == IDENTITY_OAUTH ? scope_max_org_role(rq->ident.scopes) : ORG_ROLE_ADMIN;
+	const struct str ns = req_query(rq, "namespace");
+	const enum org_role cap =
+	    rq->ident.kind == IDENTITY_OAUTH ? scope_max_org_role(rq->ident.scopes) : ORG_ROLE_ADMIN;
 
 	db_args_add(a, db_strn(prefix_of(rq)));
 	db_args_add(a, ns.n == 0 ? db_null() : db_strn(ns));
@@ -49,11 +50,12 @@ bind_entities(struct req *rq, struct db_args *a)
 static json_t *
 view_entity(const struct db_result *r, int row)
 {
-	static const char *const      WORD[] = { "", "team", "user", "user", "org" };
-	static const enum avatar_kind AVATAR[] = { AVATAR_USER, AVATAR_TEAM, AVATAR_USER, AVATAR_ROBOT, AVATAR_ORG };
-	const int64_t                 kind = db_get_i64(r, row, ENTITIES_LOAD_KIND);
-	const char                   *name = db_get_str(r, row, ENTITIES_LOAD_NAME);
-	json_t                       *o = json_object();
+	static const char *const WORD[] = { "", "team", "user", "user", "org" };
+	static const enum avatar_kind AVATAR[] = { AVATAR_USER, AVATAR_TEAM, AVATAR_USER, AVATAR_ROBOT,
+		                                   AVATAR_ORG };
+	const int64_t kind = db_get_i64(r, row, ENTITIES_LOAD_KIND);
+	const char *name = db_get_str(r, row, ENTITIES_LOAD_NAME);
+	json_t *o = json_object();
 
 	jo_str(o, "name", name);
 	jo_str(o, "kind", WORD[kind]);
@@ -79,15 +81,24 @@ api_entities(struct req *rq)
 }
 
 static const struct param ENTITIES[] = {
-	{ .name = "namespace", .doc = "Namespace to use when querying for org entities." },
-	{ .name = "includeTeams", .doc = "Whether to include team names." },
-	{ .name = "includeOrgs", .doc = "Whether to include orgs names." },
-	{ .name = NULL },
+	{.name = "namespace",                      .doc = "Namespace to use when querying for org entities." },
+	{ .name = "includeTeams",	                               .doc = "Whether to include team names." },
+	{ .name = "includeOrgs",.doc = "Whether to include orgs names." },
+	{ .name = NULL                  },
 };
 
 const struct route API_ENTITY_ROUTES[] = {
-	{ .id = "getMatchingEntities", .methods = HTTP_GET | HTTP_HEAD, .path = "/api/v1/entities/<name:prefix>", .proto = PROTO_API, .auth = AUTH_API,
-	  .perm = PERM_NONE, .rate = RATE_API_READ, .load = STMT_ENTITIES_LOAD, .bind = bind_entities, .query = ENTITIES, .run = api_entities,
-	  .doc = "Get a list of entities that match the specified prefix." },
-	{ .id = NULL }
+	{.id = "getMatchingEntities",
+         .methods = HTTP_GET | HTTP_HEAD,
+         .path = "/api/v1/entities/<name:prefix>",
+         .proto = PROTO_API,
+         .auth = AUTH_API,
+         .perm = PERM_NONE,
+         .rate = RATE_API_READ,
+         .load = STMT_ENTITIES_LOAD,
+         .bind = bind_entities,
+         .query = ENTITIES,
+         .run = api_entities,
+         .doc = "Get a list of entities that match the specified prefix." },
+	{ .id = NULL}
 };

@@ -63,8 +63,8 @@ static json_t *
 view_label(const struct db_result *r, int row, int first_col)
 {
 	static const char *const SOURCE[] = { "manifest", "manifest", "api", "internal" };
-	const int64_t            source = db_get_i64(r, row, first_col + L_SOURCE);
-	json_t                  *o = json_object();
+	const int64_t source = db_get_i64(r, row, first_col + L_SOURCE);
+	json_t *o = json_object();
 
 	jo_str(o, "id", db_get_str(r, row, first_col + L_UUID));
 	jo_str(o, "key", db_get_str(r, row, first_col + L_KEY));
@@ -78,7 +78,7 @@ static enum err_kind
 api_label_list(struct req *rq)
 {
 	const struct db_result *r = rq->load;
-	json_t                 *list;
+	json_t *list;
 
 	if (db_is_null(r, 0, MANIFEST_LABELS_LOAD_MANIFEST_ID))
 		return not_found(rq, "manifest");
@@ -92,14 +92,15 @@ static enum err_kind
 api_label_get(struct req *rq)
 {
 	const struct db_result *r = rq->load;
-	json_t                 *o, *v;
-	const char             *key;
+	json_t *o, *v;
+	const char *key;
 
 	if (db_is_null(r, 0, MANIFEST_LABEL_LOAD_LABEL0))
 		return not_found(rq, "label");
 	o = res_json(rq, 200);
 	json_t *view = view_label(r, 0, MANIFEST_LABEL_LOAD_LABEL0);
-	json_object_foreach(view, key, v) {
+	json_object_foreach(view, key, v)
+	{
 		jo_take(o, key, json_incref(v));
 	}
 	json_decref(view);
@@ -109,7 +110,8 @@ api_label_get(struct req *rq)
 static bool
 has_reserved_prefix(const struct conf *cf, struct str key)
 {
-	const struct str_list *const LISTS[] = { &cf->default_label_key_reserved_prefixes, &cf->label_key_reserved_prefixes };
+	const struct str_list *const LISTS[] = { &cf->default_label_key_reserved_prefixes,
+		                                 &cf->label_key_reserved_prefixes };
 
 	for (size_t k = 0; k < sizeof LISTS / sizeof *LISTS; k++)
 		for (size_t i = 0; i < LISTS[k]->n; i++)
@@ -122,19 +124,22 @@ has_reserved_prefix(const struct conf *cf, struct str key)
 static enum err_kind
 act(struct req *rq, int64_t manifest_id, struct str key, struct str value)
 {
-	const struct conf      *cf = rq->c->conf;
-	struct oci_label        one = { .key = key, .value = value };
+	const struct conf *cf = rq->c->conf;
+	struct oci_label one = { .key = key, .value = value };
 	const struct oci_labels all = { .v = &one, .n = 1 };
-	struct oci_acting       acting = { 0 };
+	struct oci_acting acting = { 0 };
 
 	oci_labels_acting(&all, &acting);
 	if (acting.expires_after_ms > 0)
-		TRY(db_exec(rq->c, STMT_LABEL_EXPIRE_TAGS,
-		            DB_ARGS(db_i64(manifest_id), db_i64(acting.expires_after_ms),
-		                    db_bool(cf->feature_immutable_tags && !cf->feature_immutable_tags_can_expire)),
-		            NULL));
+		TRY(db_exec(
+		    rq->c, STMT_LABEL_EXPIRE_TAGS,
+		    DB_ARGS(db_i64(manifest_id), db_i64(acting.expires_after_ms),
+		            db_bool(cf->feature_immutable_tags && !cf->feature_immutable_tags_can_expire)),
+		    NULL));
 	if (acting.is_immutable && cf->feature_immutable_tags)
-		TRY(db_exec(rq->c, STMT_LABEL_FIX_TAGS, DB_ARGS(db_i64(manifest_id), db_bool(cf->feature_immutable_tags_can_expire)), NULL));
+		TRY(db_exec(rq->c, STMT_LABEL_FIX_TAGS,
+		            DB_ARGS(db_i64(manifest_id), db_bool(cf->feature_immutable_tags_can_expire)),
+		            NULL));
 	return ERR_NONE;
 }
 
@@ -155,19 +160,19 @@ log_label(struct req *rq, enum audit_kind kind, const struct db_result *r, int f
 }
 
 static const char *const MEDIA_TYPES[] = { "text/plain", "application/json", NULL };
-static const struct field ADD[] = {
-	F_STR("key", F_REQUIRED, .doc = "The key for the label"),
-	F_STR("value", F_REQUIRED, .max = VALUE_MAX, .doc = "The value for the label"),
-	F_STR("media_type", F_REQUIRED, F_NULL, .one_of = MEDIA_TYPES, .doc = "The media type for this label"),
-	F_END
-};
+static const struct field ADD[] = { F_STR("key", F_REQUIRED, .doc = "The key for the label"),
+	                            F_STR("value", F_REQUIRED, .max = VALUE_MAX,
+	                                  .doc = "The value for the label"),
+	                            F_STR("media_type", F_REQUIRED, F_NULL, .one_of = MEDIA_TYPES,
+	                                  .doc = "The media type for this label"),
+	                            F_END };
 
 static enum err_kind
 api_label_add(struct req *rq)
 {
-	const int64_t           manifest_id = db_get_i64(rq->load, 0, MANIFEST_LABEL_LOAD_MANIFEST_ID);
-	const struct str        key = js_str(rq->body, "key"), value = js_str(rq->body, "value");
-	struct str              media_type = js_str(rq->body, "media_type");
+	const int64_t manifest_id = db_get_i64(rq->load, 0, MANIFEST_LABEL_LOAD_MANIFEST_ID);
+	const struct str key = js_str(rq->body, "key"), value = js_str(rq->body, "value");
+	struct str media_type = js_str(rq->body, "media_type");
 	const struct db_result *r;
 
 	if (manifest_id == 0)
@@ -175,17 +180,20 @@ api_label_add(struct req *rq)
 	if (has_reserved_prefix(rq->c->conf, key))
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_RESERVED);
 	if (!oci_label_key_valid(key))
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_KEY, "Key `%.*s` is invalid or reserved", key.n > 255 ? 255 : (int)key.n, key.p);
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_KEY, "Key `%.*s` is invalid or reserved",
+		                   key.n > 255 ? 255 : (int)key.n, key.p);
 	if (media_type.n == 0)
 		media_type = oci_label_is_json(value) ? STR("application/json") : STR("text/plain");
-	TRY(db_exec(rq->c, STMT_LABEL_ADD, DB_ARGS(db_i64(manifest_id), db_strn(key), db_strn(value), db_strn(media_type)), &r));
+	TRY(db_exec(rq->c, STMT_LABEL_ADD,
+	            DB_ARGS(db_i64(manifest_id), db_strn(key), db_strn(value), db_strn(media_type)), &r));
 	if (r->rows == 0)
 		return not_found(rq, "manifest");
 	TRY(act(rq, manifest_id, key, value));
 	TRY(log_label(rq, AUDIT_manifest_label_add, r, LABEL_ADD_LABEL0));
 	jo_take(res_json(rq, 201), "label", view_label(r, 0, LABEL_ADD_LABEL0));
-	res_headerf(rq, "Location", "%s/api/v1/repository/%.*s/%.*s/manifest/%.*s/labels/%s", req_base_url(rq), STRF(rq->ns), STRF(rq->repo),
-	            STRF(req_capture(rq, "manifestref")), db_get_str(r, 0, LABEL_ADD_LABEL0 + L_UUID));
+	res_headerf(rq, "Location", "%s/api/v1/repository/%.*s/%.*s/manifest/%.*s/labels/%s",
+	            req_base_url(rq), STRF(rq->ns), STRF(rq->repo), STRF(req_capture(rq, "manifestref")),
+	            db_get_str(r, 0, LABEL_ADD_LABEL0 + L_UUID));
 	return ERR_NONE;
 }
 
@@ -198,7 +206,8 @@ api_label_delete(struct req *rq)
 		return not_found(rq, "label");
 	if (db_get_i64(rq->load, 0, MANIFEST_LABEL_LOAD_LABEL0 + L_SOURCE) != SOURCE_API)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_FIXED);
-	TRY(db_exec(rq->c, STMT_LABEL_REMOVE, DB_ARGS(db_i64(db_get_i64(rq->load, 0, MANIFEST_LABEL_LOAD_LABEL0))), &r));
+	TRY(db_exec(rq->c, STMT_LABEL_REMOVE,
+	            DB_ARGS(db_i64(db_get_i64(rq->load, 0, MANIFEST_LABEL_LOAD_LABEL0))), &r));
 	if (r->rows == 0)
 		return not_found(rq, "label");
 	TRY(log_label(rq, AUDIT_manifest_label_delete, rq->load, MANIFEST_LABEL_LOAD_LABEL0));
@@ -215,21 +224,45 @@ bind_add(struct req *rq, struct db_args *a)
 	return ERR_NONE;
 }
 
-static const struct param LIST[] = { { .name = "filter", .doc = "Only labels whose key begins so." }, { .name = NULL } };
+static const struct param LIST[] = {
+	{.name = "filter", .doc = "Only labels whose key begins so." },
+        { .name = NULL              }
+};
 
-#define LABELS "/api/v1/repository/<repopath:repository>/manifest/<ref:manifestref>/labels"
+#define LABELS    "/api/v1/repository/<repopath:repository>/manifest/<ref:manifestref>/labels"
 #define ROW(m, p) .methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_API
 #define READS     .perm = PERM_REPO_READ, .scope = SCOPE_REPO_READ, .rate = RATE_API_READ, .flags = ROUTE_SU_READ
-#define CHANGES \
-	.perm = PERM_REPO_WRITE_EXISTING, .scope = SCOPE_REPO_WRITE, .rate = RATE_API_WRITE, .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL, .tx = TX_WRITE
+#define CHANGES                                                                                              \
+	.perm = PERM_REPO_WRITE_EXISTING, .scope = SCOPE_REPO_WRITE, .rate = RATE_API_WRITE,                 \
+	.flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL, .tx = TX_WRITE
 const struct route API_LABEL_ROUTES[] = {
-	{ .id = "listManifestLabels", ROW(HTTP_GET | HTTP_HEAD, LABELS), READS, .load = STMT_MANIFEST_LABELS_LOAD, .bind = bind_list, .query = LIST,
-	  .run = api_label_list, .mem_bytes = 16 << 20, .doc = "Labels of a manifest." },
-	{ .id = "addManifestLabel", ROW(HTTP_POST, LABELS), CHANGES, .load = STMT_MANIFEST_LABEL_LOAD, .bind = bind_add, .body = ADD,
-	  .run = api_label_add, .mem_bytes = 4 << 20, .doc = "Adds a new label into the tag manifest." },
-	{ .id = "getManifestLabel", ROW(HTTP_GET | HTTP_HEAD, LABELS "/<ref:labelid>"), READS, .load = STMT_MANIFEST_LABEL_LOAD, .bind = bind_one,
-	  .run = api_label_get, .doc = "One label of a manifest." },
-	{ .id = "deleteManifestLabel", ROW(HTTP_DELETE, LABELS "/<ref:labelid>"), CHANGES, .load = STMT_MANIFEST_LABEL_LOAD, .bind = bind_one,
-	  .run = api_label_delete, .doc = "Deletes an existing label from a manifest." },
-	{ .id = NULL }
+	{.id = "listManifestLabels",
+         ROW(HTTP_GET | HTTP_HEAD, LABELS),
+         READS, .load = STMT_MANIFEST_LABELS_LOAD,
+         .bind = bind_list,
+         .query = LIST,
+         .run = api_label_list,
+         .mem_bytes = 16 << 20,
+         .doc = "Labels of a manifest." },
+	{ .id = "addManifestLabel",
+         ROW(HTTP_POST, LABELS),
+         CHANGES, .load = STMT_MANIFEST_LABEL_LOAD,
+         .bind = bind_add,
+         .body = ADD,
+         .run = api_label_add,
+         .mem_bytes = 4 << 20,
+         .doc = "Adds a new label into the tag manifest." },
+	{ .id = "getManifestLabel",
+         ROW(HTTP_GET | HTTP_HEAD, LABELS "/<ref:labelid>"),
+         READS, .load = STMT_MANIFEST_LABEL_LOAD,
+         .bind = bind_one,
+         .run = api_label_get,
+         .doc = "One label of a manifest." },
+	{ .id = "deleteManifestLabel",
+         ROW(HTTP_DELETE, LABELS "/<ref:labelid>"),
+         CHANGES, .load = STMT_MANIFEST_LABEL_LOAD,
+         .bind = bind_one,
+         .run = api_label_delete,
+         .doc = "Deletes an existing label from a manifest." },
+	{ .id = NULL             }
 };

@@ -17,7 +17,7 @@ static const struct say SAY_PERFORMER = { 400, "invalid_request", "Unknown perfo
 static enum err_kind
 performer_of(struct req *rq, int64_t *id)
 {
-	const struct str        name = req_query(rq, "performer");
+	const struct str name = req_query(rq, "performer");
 	const struct db_result *r;
 
 	*id = 0;
@@ -64,8 +64,8 @@ static enum err_kind
 answer_performer(struct req *rq, int64_t namespace_id, const struct log_window *w)
 {
 	const struct db_result *r;
-	struct db_args          a = { 0 };
-	int64_t                 performer_id;
+	struct db_args a = { 0 };
+	int64_t performer_id;
 
 	TRY(performer_of(rq, &performer_id));
 	db_args_add(&a, db_i64(namespace_id));
@@ -117,19 +117,24 @@ answer_counts(struct req *rq, int64_t namespace_id)
 {
 	const struct log_window w = log_window_of(rq);
 	const struct db_result *r;
-	int64_t                 performer_id;
+	int64_t performer_id;
 
 	if (!w.is_valid || w.to_ms - w.from_ms > SPAN_MS)
 		return log_window_error(rq);
 	TRY(performer_of(rq, &performer_id));
 	if (performer_id != 0)
-		TRY(db_exec(rq->c, STMT_LOG_COUNT_PERFORMER, DB_ARGS(db_i64(namespace_id), db_i64(performer_id), db_i64(w.from_ms), db_i64(w.to_ms)), &r));
+		TRY(db_exec(
+		    rq->c, STMT_LOG_COUNT_PERFORMER,
+		    DB_ARGS(db_i64(namespace_id), db_i64(performer_id), db_i64(w.from_ms), db_i64(w.to_ms)),
+		    &r));
 	else
-		TRY(db_exec(rq->c, STMT_LOG_COUNT_NAMESPACE, DB_ARGS(db_i64(namespace_id), db_i64(w.from_ms), db_i64(w.to_ms)), &r));
+		TRY(db_exec(rq->c, STMT_LOG_COUNT_NAMESPACE,
+		            DB_ARGS(db_i64(namespace_id), db_i64(w.from_ms), db_i64(w.to_ms)), &r));
 	log_answer_counts(rq, r);
 	return ERR_NONE;
 }
-_Static_assert((int)LOG_COUNT_NAMESPACE_N == (int)LOG_COUNT_PERFORMER_N && (int)LOG_COUNT_NAMESPACE_N == (int)LOG_COUNT_REPOSITORY_N,
+_Static_assert((int)LOG_COUNT_NAMESPACE_N == (int)LOG_COUNT_PERFORMER_N &&
+                   (int)LOG_COUNT_NAMESPACE_N == (int)LOG_COUNT_REPOSITORY_N,
                "the counts of the log differ in columns");
 
 static enum err_kind
@@ -152,37 +157,60 @@ api_log_count_repo(struct req *rq)
 
 	if (!w.is_valid || w.to_ms - w.from_ms > SPAN_MS)
 		return log_window_error(rq);
-	TRY(db_exec(rq->c, STMT_LOG_COUNT_REPOSITORY, DB_ARGS(db_i64(rq->facts.repository_id), db_i64(w.from_ms), db_i64(w.to_ms)), &r));
+	TRY(db_exec(rq->c, STMT_LOG_COUNT_REPOSITORY,
+	            DB_ARGS(db_i64(rq->facts.repository_id), db_i64(w.from_ms), db_i64(w.to_ms)), &r));
 	log_answer_counts(rq, r);
 	return ERR_NONE;
 }
 
 static const struct param WINDOW[] = {
-	{ .name = "starttime", .doc = "Earliest time for logs. Format: \"%m/%d/%Y\" in UTC." },
-	{ .name = "endtime", .doc = "Latest time for logs. Format: \"%m/%d/%Y\" in UTC." },
-	{ .name = "performer", .doc = "Username for which to filter logs." },
-	{ .name = "next_page", .doc = "Token of the next page." },
-	{ .name = NULL },
+	{.name = "starttime",	                                  .doc = "Earliest time for logs. Format: \"%m/%d/%Y\" in UTC." },
+	{ .name = "endtime",	                                                   .doc = "Latest time for logs. Format: \"%m/%d/%Y\" in UTC." },
+	{ .name = "performer",.doc = "Username for which to filter logs." },
+	{ .name = "next_page",	                                 .doc = "Token of the next page." },
+	{ .name = NULL	                                                  },
 };
 
-#define ROW(p) \
-	.methods = HTTP_GET | HTTP_HEAD, .path = (p), .proto = PROTO_API, .auth = AUTH_API, .rate = RATE_API_READ, .query = WINDOW, .mem_bytes = 32 << 20
-#define OWN  .perm = PERM_USER_ADMIN, .scope = SCOPE_USER_ADMIN
-#define ORG  .perm = PERM_NS_ADMIN, .scope = SCOPE_ORG_ADMIN, .flags = ROUTE_SU_READ
-#define REPO .perm = PERM_REPO_ADMIN, .scope = SCOPE_REPO_ADMIN, .flags = ROUTE_SU_READ
+#define ROW(p)                                                                                               \
+	.methods = HTTP_GET | HTTP_HEAD, .path = (p), .proto = PROTO_API, .auth = AUTH_API,                  \
+	.rate = RATE_API_READ, .query = WINDOW, .mem_bytes = 32 << 20
+#define OWN     .perm = PERM_USER_ADMIN, .scope = SCOPE_USER_ADMIN
+#define ORG     .perm = PERM_NS_ADMIN, .scope = SCOPE_ORG_ADMIN, .flags = ROUTE_SU_READ
+#define REPO    .perm = PERM_REPO_ADMIN, .scope = SCOPE_REPO_ADMIN, .flags = ROUTE_SU_READ
 #define COUNTED .feature = CONF_FLAG(feature_aggregated_log_count_retrieval)
 const struct route API_LOG_ROUTES[] = {
-	{ .id = "listUserLogs", ROW("/api/v1/user/logs"), OWN, .load = STMT_LOG_OWN_LOAD, .bind = bind_own, .run = api_log_own,
-	  .doc = "List the logs for the current user." },
-	{ .id = "listOrgLogs", ROW("/api/v1/organization/<name:orgname>/logs"), ORG, .load = STMT_LOG_NAMESPACE_LOAD, .bind = bind_namespace,
-	  .run = api_log_org, .doc = "List the logs for the specified organization." },
-	{ .id = "listRepoLogs", ROW("/api/v1/repository/<repopath:repository>/logs"), REPO, .load = STMT_LOG_REPOSITORY_LOAD, .bind = bind_window,
-	  .run = api_log_repo, .doc = "List the logs for the specified repository." },
-	{ .id = "getAggregateUserLogs", ROW("/api/v1/user/aggregatelogs"), OWN, COUNTED, .run = api_log_count_own,
-	  .doc = "Returns the aggregated logs for the current user." },
-	{ .id = "getAggregateOrgLogs", ROW("/api/v1/organization/<name:orgname>/aggregatelogs"), ORG, COUNTED, .run = api_log_count_org,
-	  .doc = "Gets the aggregated logs for the specified organization." },
-	{ .id = "getAggregateRepoLogs", ROW("/api/v1/repository/<repopath:repository>/aggregatelogs"), REPO, COUNTED, .run = api_log_count_repo,
-	  .doc = "Returns the aggregated logs for the specified repository." },
-	{ .id = NULL }
+	{.id = "listUserLogs",
+         ROW("/api/v1/user/logs"),
+         OWN, .load = STMT_LOG_OWN_LOAD,
+         .bind = bind_own,
+         .run = api_log_own,
+         .doc = "List the logs for the current user." },
+	{ .id = "listOrgLogs",
+         ROW("/api/v1/organization/<name:orgname>/logs"),
+         ORG, .load = STMT_LOG_NAMESPACE_LOAD,
+         .bind = bind_namespace,
+         .run = api_log_org,
+         .doc = "List the logs for the specified organization." },
+	{ .id = "listRepoLogs",
+         ROW("/api/v1/repository/<repopath:repository>/logs"),
+         REPO, .load = STMT_LOG_REPOSITORY_LOAD,
+         .bind = bind_window,
+         .run = api_log_repo,
+         .doc = "List the logs for the specified repository." },
+	{ .id = "getAggregateUserLogs",
+         ROW("/api/v1/user/aggregatelogs"),
+         OWN, COUNTED,
+         .run = api_log_count_own,
+         .doc = "Returns the aggregated logs for the current user." },
+	{ .id = "getAggregateOrgLogs",
+         ROW("/api/v1/organization/<name:orgname>/aggregatelogs"),
+         ORG, COUNTED,
+         .run = api_log_count_org,
+         .doc = "Gets the aggregated logs for the specified organization." },
+	{ .id = "getAggregateRepoLogs",
+         ROW("/api/v1/repository/<repopath:repository>/aggregatelogs"),
+         REPO, COUNTED,
+         .run = api_log_count_repo,
+         .doc = "Returns the aggregated logs for the specified repository." },
+	{ .id = NULL	              }
 };

@@ -1,9 +1,9 @@
 /* Manifests over the REST API: what was pushed, with the layers and how they were made, from the image's config. */
 #include "model/manifest.h"
 
-#include "app.h"
 #include "api/routes.h"
 #include "api/view-layer.h"
+#include "app.h"
 #include "auth/scope.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -35,15 +35,18 @@ static enum err_kind
 read_blob(struct req *rq, int64_t manifest_id, const struct oci_digest *digest, size_t max, struct str *out)
 {
 	const struct db_result *r;
-	char                    key[STORE_KEY_MAX];
-	enum err_kind           e = ERR_NONE;
+	char key[STORE_KEY_MAX];
+	enum err_kind e = ERR_NONE;
 
 	*out = STR0;
-	TRY(db_exec(rq->c, STMT_MANIFEST_BLOB_PLACES, DB_ARGS(db_i64(manifest_id), db_strn(oci_digest_str(digest))), &r));
+	TRY(db_exec(rq->c, STMT_MANIFEST_BLOB_PLACES,
+	            DB_ARGS(db_i64(manifest_id), db_strn(oci_digest_str(digest))), &r));
 	for (int i = 0; i < r->rows && out->p == NULL; i++) {
-		struct store *s = store_find(rq->app->stores, db_get_strn(r, i, MANIFEST_BLOB_PLACES_LOCATION));
-		const char   *own = db_get_str(r, i, MANIFEST_BLOB_PLACES_KEY);
-		if (s == NULL || db_get_i64(r, i, MANIFEST_BLOB_PLACES_SIZE_BYTES) > (int64_t)max || !store_key_blob(oci_digest_str(digest), key))
+		struct store *s =
+		    store_find(rq->app->stores, db_get_strn(r, i, MANIFEST_BLOB_PLACES_LOCATION));
+		const char *own = db_get_str(r, i, MANIFEST_BLOB_PLACES_KEY);
+		if (s == NULL || db_get_i64(r, i, MANIFEST_BLOB_PLACES_SIZE_BYTES) > (int64_t)max ||
+		    !store_key_blob(oci_digest_str(digest), key))
 			continue;
 		e = store_get_small(rq->c, s, own != NULL ? own : key, max, out);
 	}
@@ -55,9 +58,10 @@ static bool
 has_all(const json_t *object, json_t *want)
 {
 	const char *key;
-	json_t     *v;
+	json_t *v;
 
-	json_object_foreach(want, key, v) {
+	json_object_foreach(want, key, v)
+	{
 		if (!json_equal(v, json_object_get(object, key)))
 			return false;
 	}
@@ -70,10 +74,11 @@ static enum err_kind
 put_model_card(struct req *rq, const struct manifest_row *row, const struct oci_manifest *m, json_t *o)
 {
 	const struct conf *cf = rq->c->conf;
-	struct str         text = STR0;
+	struct str text = STR0;
 
 	if (!cf->feature_ui_modelcard || !param_bool(rq, "include_modelcard", false) ||
-	    !(str_eq_c(m->artifact_type, cf->ui_modelcard_artifact_type) || has_all(m->annotations, cf->ui_modelcard_annotation)))
+	    !(str_eq_c(m->artifact_type, cf->ui_modelcard_artifact_type) ||
+	      has_all(m->annotations, cf->ui_modelcard_annotation)))
 		return ERR_NONE;
 	for (size_t i = 0; i < m->layers.n; i++) {
 		if (!has_all(m->layers.v[i].annotations, cf->ui_modelcard_layer_annotation))
@@ -90,9 +95,11 @@ put_model_card(struct req *rq, const struct manifest_row *row, const struct oci_
 static enum err_kind
 put_layers(struct req *rq, const struct manifest_row *row, const struct oci_manifest *m, json_t *o)
 {
-	const struct js_limits limits = { .bytes = CONFIG_BYTES, .depth = JS_MANIFEST.depth, .values = JS_MANIFEST.values };
-	struct oci_config      config = { 0 };
-	struct str             bytes = STR0;
+	const struct js_limits limits = { .bytes = CONFIG_BYTES,
+		                          .depth = JS_MANIFEST.depth,
+		                          .values = JS_MANIFEST.values };
+	struct oci_config config = { 0 };
+	struct str bytes = STR0;
 
 	if (m->is_index) {
 		jo_null(o, "layers");
@@ -110,10 +117,12 @@ put_layers(struct req *rq, const struct manifest_row *row, const struct oci_mani
 static enum err_kind
 api_manifest_get(struct req *rq)
 {
-	const struct js_limits limits = { .bytes = (size_t)rq->c->conf->kade_max_manifest_bytes, .depth = JS_MANIFEST.depth, .values = JS_MANIFEST.values };
-	struct manifest_row    row;
-	struct oci_manifest   *m;
-	json_t                *o;
+	const struct js_limits limits = { .bytes = (size_t)rq->c->conf->kade_max_manifest_bytes,
+		                          .depth = JS_MANIFEST.depth,
+		                          .values = JS_MANIFEST.values };
+	struct manifest_row row;
+	struct oci_manifest *m;
+	json_t *o;
 
 	if (!manifest_from_row(rq->load, 0, FACTS_COLS, &row))
 		return err_set(rq->c, ERR_NOT_FOUND, "no such manifest");
@@ -132,7 +141,7 @@ static enum err_kind
 api_manifest_pulls(struct req *rq)
 {
 	const int64_t last_ms = db_get_i64(rq->load, 0, MANIFEST_PULLS_LOAD_LAST_MS);
-	json_t       *o;
+	json_t *o;
 
 	if (db_is_null(rq->load, 0, MANIFEST_PULLS_LOAD_ID))
 		return err_set(rq->c, ERR_NOT_FOUND, "no such manifest");
@@ -143,16 +152,29 @@ api_manifest_pulls(struct req *rq)
 	return ERR_NONE;
 }
 
-static const struct param GET[] = { { .name = "include_modelcard", .doc = "With the model card of a machine-learning artifact." }, { .name = NULL } };
+static const struct param GET[] = {
+	{.name = "include_modelcard", .doc = "With the model card of a machine-learning artifact." },
+	{ .name = NULL	                 }
+};
 
 #define MANIFEST "/api/v1/repository/<repopath:repository>/manifest/<ref:manifestref>"
-#define READS(p) \
-	.methods = HTTP_GET | HTTP_HEAD, .path = (p), .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_REPO_READ, .scope = SCOPE_REPO_READ, \
-	.rate = RATE_API_READ, .flags = ROUTE_SU_READ, .bind = bind_manifest
+#define READS(p)                                                                                             \
+	.methods = HTTP_GET | HTTP_HEAD, .path = (p), .proto = PROTO_API, .auth = AUTH_API,                  \
+	.perm = PERM_REPO_READ, .scope = SCOPE_REPO_READ, .rate = RATE_API_READ, .flags = ROUTE_SU_READ,     \
+	.bind = bind_manifest
 const struct route API_MANIFEST_ROUTES[] = {
-	{ .id = "getRepoManifest", READS(MANIFEST), .load = STMT_MANIFEST_BY_DIGEST_QUIET, .query = GET, .run = api_manifest_get, .mem_bytes = 48 << 20,
-	  .doc = "A manifest with its layers." },
-	{ .id = "getManifestPullStatistics", READS(MANIFEST "/pull_statistics"), .feature = CONF_FLAG(feature_image_pull_stats),
-	  .load = STMT_MANIFEST_PULLS_LOAD, .run = api_manifest_pulls, .doc = "How often a manifest was pulled." },
-	{ .id = NULL }
+	{.id = "getRepoManifest",
+         READS(MANIFEST),
+         .load = STMT_MANIFEST_BY_DIGEST_QUIET,
+         .query = GET,
+         .run = api_manifest_get,
+         .mem_bytes = 48 << 20,
+         .doc = "A manifest with its layers." },
+	{ .id = "getManifestPullStatistics",
+         READS(MANIFEST "/pull_statistics"),
+         .feature = CONF_FLAG(feature_image_pull_stats),
+         .load = STMT_MANIFEST_PULLS_LOAD,
+         .run = api_manifest_pulls,
+         .doc = "How often a manifest was pulled." },
+	{ .id = NULL              }
 };

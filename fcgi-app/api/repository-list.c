@@ -15,8 +15,10 @@
 
 #define PAGE 100
 
-static const struct say SAY_WHICH = { 400, "invalid_request", "namespace, starred or public are required for this API call" };
-static const struct say SAY_WHOSE_STARS = { 400, "invalid_request", "Authentication is required to list starred repositories" };
+static const struct say SAY_WHICH = { 400, "invalid_request",
+	                              "namespace, starred or public are required for this API call" };
+static const struct say SAY_WHOSE_STARS = { 400, "invalid_request",
+	                                    "Authentication is required to list starred repositories" };
 
 /* What a credential lets its owner see in lists: an OAuth token without repo:read only what is public. */
 static bool
@@ -46,10 +48,12 @@ static enum err_kind
 bind_list(struct req *rq, struct db_args *a)
 {
 	const struct str ns = req_query(rq, "namespace");
-	const bool       starred = param_bool(rq, "starred", false), public_too = param_bool(rq, "public", false), own = sees_own(rq);
-	const bool       everything = own && (decide_caps(rq) & CAPS_SU_READ) != 0;
+	const bool starred = param_bool(rq, "starred", false), public_too = param_bool(rq, "public", false),
+	           own = sees_own(rq);
+	const bool everything = own && (decide_caps(rq) & CAPS_SU_READ) != 0;
 
-	if (!is_kind_known(rq) || (starred && rq->ident.kind == IDENTITY_ANONYMOUS) || (!starred && ns.n == 0 && !public_too))
+	if (!is_kind_known(rq) || (starred && rq->ident.kind == IDENTITY_ANONYMOUS) ||
+	    (!starred && ns.n == 0 && !public_too))
 		return bind_none(rq);
 	if (starred) {
 		rq->load_stmt = STMT_REPO_LIST_STARRED_LOAD;
@@ -71,11 +75,12 @@ bind_list(struct req *rq, struct db_args *a)
 static enum err_kind
 api_repo_list(struct req *rq)
 {
-	const struct view_repo_wants w = { param_bool(rq, "last_modified", false), param_bool(rq, "popularity", false) };
-	const bool                   starred = param_bool(rq, "starred", false);
-	const int                    first = REPO_LIST_LOAD_REPO_ITEM0;
-	json_t                      *root, *list;
-	int                          n = 0;
+	const struct view_repo_wants w = { param_bool(rq, "last_modified", false),
+		                           param_bool(rq, "popularity", false) };
+	const bool starred = param_bool(rq, "starred", false);
+	const int first = REPO_LIST_LOAD_REPO_ITEM0;
+	json_t *root, *list;
+	int n = 0;
 
 	if (!starred && req_query(rq, "namespace").n == 0 && !param_bool(rq, "public", false))
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_WHICH);
@@ -94,19 +99,30 @@ _Static_assert((int)REPO_LIST_LOAD_REPO_ITEM0 == (int)REPO_LIST_NAMESPACE_LOAD_R
                "the lists differ in columns");
 
 static const struct param LIST[] = {
-	{ .name = "namespace", .doc = "Of this namespace alone." },
-	{ .name = "starred", .doc = "Those that the caller has starred." },
-	{ .name = "public", .doc = "Public ones too." },
-	{ .name = "last_modified", .doc = "With the time of the last change." },
-	{ .name = "popularity", .doc = "With the number of actions in a week." },
-	{ .name = "repo_kind", .doc = "image." },
-	{ .name = "next_page", .doc = "Token of the next page." },
-	{ .name = NULL },
+	{.name = "namespace",                          .doc = "Of this namespace alone." },
+	{ .name = "starred",	                                   .doc = "Those that the caller has starred." },
+	{ .name = "public",.doc = "Public ones too." },
+	{ .name = "last_modified",                            .doc = "With the time of the last change." },
+	{ .name = "popularity",	                                   .doc = "With the number of actions in a week." },
+	{ .name = "repo_kind",.doc = "image." },
+	{ .name = "next_page",                        .doc = "Token of the next page." },
+	{ .name = NULL	                                  },
 };
 
 const struct route API_REPOSITORY_LIST_ROUTES[] = {
-	{ .id = "listRepos", .methods = HTTP_GET | HTTP_HEAD, .path = "/api/v1/repository", .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NONE,
-	  .scope = SCOPE_REPO_READ, .rate = RATE_API_READ, .load = STMT_REPO_LIST_LOAD, .bind = bind_list, .query = LIST, .run = api_repo_list,
-	  .mem_bytes = 8 << 20, .doc = "Repositories that the caller may see." },
-	{ .id = NULL }
+	{.id = "listRepos",
+         .methods = HTTP_GET | HTTP_HEAD,
+         .path = "/api/v1/repository",
+         .proto = PROTO_API,
+         .auth = AUTH_API,
+         .perm = PERM_NONE,
+         .scope = SCOPE_REPO_READ,
+         .rate = RATE_API_READ,
+         .load = STMT_REPO_LIST_LOAD,
+         .bind = bind_list,
+         .query = LIST,
+         .run = api_repo_list,
+         .mem_bytes = 8 << 20,
+         .doc = "Repositories that the caller may see." },
+	{ .id = NULL}
 };

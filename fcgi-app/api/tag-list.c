@@ -18,19 +18,21 @@
 #define SKIP_MAX     INT64_C(100000000)
 #define INDEX_BYTES  131072 /* of an index whose children are looked up: more than a thousand of them */
 
-static const struct say SAY_FILTER = { 400, "invalid_request", "Invalid syntax for filter_tag_name: expected <like|eq>:<name>" };
+static const struct say SAY_FILTER = { 400, "invalid_request",
+	                               "Invalid syntax for filter_tag_name: expected <like|eq>:<name>" };
 
 struct filter {
 	struct str name, like; /* p == NULL: not asked for */
-	bool       is_malformed, live_only;
+	bool is_malformed, live_only;
 };
 
 static struct filter
 filter_of(struct req *rq)
 {
 	const struct str text = req_query(rq, "filter_tag_name");
-	struct filter    f = { .name = req_query(rq, "specificTag"), .live_only = param_bool(rq, "onlyActiveTags", false) };
-	struct str       op, value;
+	struct filter f = { .name = req_query(rq, "specificTag"),
+		            .live_only = param_bool(rq, "onlyActiveTags", false) };
+	struct str op, value;
 
 	if (f.name.n == 0)
 		f.name = STR0;
@@ -68,7 +70,8 @@ bind_tags(struct req *rq, struct db_args *a)
 		db_args_add(a, db_bool(f.live_only));
 	} else {
 		rq->load_stmt = f.live_only ? STMT_REPO_LIVE_TAGS_LOAD : STMT_REPO_TAGS_LOAD;
-		db_args_add(a, f.like.p == NULL ? db_null() : db_strn(like_pattern(rq->c->mem, f.like, LIKE_ANYWHERE)));
+		db_args_add(a, f.like.p == NULL ? db_null()
+		                                : db_strn(like_pattern(rq->c->mem, f.like, LIKE_ANYWHERE)));
 	}
 	db_args_add(a, db_i32((int32_t)limit_of(rq) + 1));
 	db_args_add(a, db_i64((page_of(rq) - 1) * limit_of(rq)));
@@ -81,7 +84,7 @@ _Static_assert((int)REPO_TAGS_LOAD_TAG_ITEM0 == (int)REPO_LIVE_TAGS_LOAD_TAG_ITE
 static json_t *
 view_tag(struct req *rq, const struct tag_item *t)
 {
-	json_t       *o = json_object();
+	json_t *o = json_object();
 	const int64_t end_ms = tag_end_ms(t);
 
 	jo_strn(o, "name", t->name);
@@ -127,23 +130,25 @@ static enum err_kind
 load_children(struct req *rq, const struct tag_item *tags, int n, const struct db_result **out)
 {
 	int64_t ids[PAGE_MAX];
-	size_t  n_ids = 0;
+	size_t n_ids = 0;
 
 	*out = NULL;
 	for (int i = 0; i < n; i++)
 		if (tags[i].is_index)
 			ids[n_ids++] = tags[i].manifest_id;
-	return n_ids == 0 ? ERR_NONE : db_exec(rq->c, STMT_TAG_INDEX_CHILDREN, DB_ARGS(db_i64_array(ids, n_ids), db_i32(INDEX_BYTES)), out);
+	return n_ids == 0 ? ERR_NONE
+	                  : db_exec(rq->c, STMT_TAG_INDEX_CHILDREN,
+	                            DB_ARGS(db_i64_array(ids, n_ids), db_i32(INDEX_BYTES)), out);
 }
 
 static enum err_kind
 api_tag_list(struct req *rq)
 {
-	const int               limit = (int)limit_of(rq);
-	struct tag_item         tags[PAGE_MAX];
+	const int limit = (int)limit_of(rq);
+	struct tag_item tags[PAGE_MAX];
 	const struct db_result *children;
-	json_t                 *root, *list;
-	int                     n = 0;
+	json_t *root, *list;
+	int n = 0;
 
 	if (filter_of(rq).is_malformed)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_FILTER);
@@ -183,7 +188,7 @@ static enum err_kind
 api_tag_pulls(struct req *rq)
 {
 	const struct db_result *r = rq->load;
-	json_t                 *o;
+	json_t *o;
 
 	if (db_is_null(r, 0, TAG_PULLS_LOAD_ID))
 		return err_set(rq->c, ERR_NOT_FOUND, "no such tag");
@@ -198,22 +203,41 @@ api_tag_pulls(struct req *rq)
 }
 
 static const struct param LIST[] = {
-	{ .name = "specificTag", .doc = "Filters the tags to the specific tag." },
-	{ .name = "filter_tag_name", .doc = "Syntax: <op>:<name>, op is like or eq." },
-	{ .name = "limit", .is_int = true, .doc = "Limit to the number of results to return per page. Max 100." },
-	{ .name = "page", .is_int = true, .doc = "Page index for the results. Default 1." },
+	{.name = "specificTag",	                                        .doc = "Filters the tags to the specific tag." },
+	{ .name = "filter_tag_name",	                                                           .doc = "Syntax: <op>:<name>, op is like or eq." },
+	{ .name = "limit",
+         .is_int = true,
+         .doc = "Limit to the number of results to return per page. Max 100." },
+	{ .name = "page",	                                             .is_int = true, .doc = "Page index for the results. Default 1." },
 	{ .name = "onlyActiveTags", .doc = "Filter to only active tags." },
-	{ .name = NULL },
+	{ .name = NULL	                                             },
 };
 
-#define TAGS "/api/v1/repository/<repopath:repository>/tag"
+#define TAGS      "/api/v1/repository/<repopath:repository>/tag"
 #define ROW(m, p) .methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_API
 const struct route API_TAG_LIST_ROUTES[] = {
-	{ .id = "listRepoTags", ROW(HTTP_GET | HTTP_HEAD, TAGS), .perm = PERM_REPO_READ, .scope = SCOPE_REPO_READ, .flags = ROUTE_SU_READ,
-	  .rate = RATE_API_READ, .load = STMT_REPO_TAGS_LOAD, .bind = bind_tags, .query = LIST, .run = api_tag_list, .mem_bytes = 8 << 20,
-	  .doc = "Tags of a repository, newest first." },
-	{ .id = "getTagPullStatistics", ROW(HTTP_GET | HTTP_HEAD, TAGS "/<ref:tag>/pull_statistics"), .perm = PERM_REPO_READ, .scope = SCOPE_REPO_READ,
-	  .flags = ROUTE_SU_READ, .feature = CONF_FLAG(feature_image_pull_stats), .rate = RATE_API_READ, .load = STMT_TAG_PULLS_LOAD, .bind = bind_tag,
-	  .run = api_tag_pulls, .doc = "How often a tag was pulled." },
-	{ .id = NULL }
+	{.id = "listRepoTags",
+         ROW(HTTP_GET | HTTP_HEAD, TAGS),
+         .perm = PERM_REPO_READ,
+         .scope = SCOPE_REPO_READ,
+         .flags = ROUTE_SU_READ,
+         .rate = RATE_API_READ,
+         .load = STMT_REPO_TAGS_LOAD,
+         .bind = bind_tags,
+         .query = LIST,
+         .run = api_tag_list,
+         .mem_bytes = 8 << 20,
+         .doc = "Tags of a repository, newest first." },
+	{ .id = "getTagPullStatistics",
+         ROW(HTTP_GET | HTTP_HEAD, TAGS "/<ref:tag>/pull_statistics"),
+         .perm = PERM_REPO_READ,
+         .scope = SCOPE_REPO_READ,
+         .flags = ROUTE_SU_READ,
+         .feature = CONF_FLAG(feature_image_pull_stats),
+         .rate = RATE_API_READ,
+         .load = STMT_TAG_PULLS_LOAD,
+         .bind = bind_tag,
+         .run = api_tag_pulls,
+         .doc = "How often a tag was pulled." },
+	{ .id = NULL}
 };

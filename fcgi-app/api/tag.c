@@ -21,36 +21,44 @@
 #define EXPIRY_MAX_S 253402300799.0 /* the last second of the year 9999 */
 
 static const struct say SAY_TAG = { 400, "message",
-	                            "Invalid tag: must match [A-Za-z0-9_.-], NOT start with \".\" or \"-\", and can contain 1-128 characters" };
-static const struct say SAY_EXPIRY = { 400, "invalid_request", "The expiration must be a time in the future" };
+	                            "Invalid tag: must match [A-Za-z0-9_.-], NOT start with \".\" or \"-\", "
+	                            "and can contain 1-128 characters" };
+static const struct say SAY_EXPIRY = { 400, "invalid_request",
+	                               "The expiration must be a time in the future" };
 static const struct say SAY_EXPIRY_IMMUTABLE = { 400, "message", "Cannot set expiration on immutable tag" };
-static const struct say SAY_EXPIRING = { 400, "invalid_request", "Cannot make a tag with an expiration immutable" };
+static const struct say SAY_EXPIRING = { 400, "invalid_request",
+	                                 "Cannot make a tag with an expiration immutable" };
 static const struct say SAY_IMMUTABLE_OFF = { 400, "invalid_request", "Immutable tags are not enabled" };
-static const struct say SAY_CHANGED = { 400, "invalid_request", "Could not update the tag; it has probably changed" };
+static const struct say SAY_CHANGED = { 400, "invalid_request",
+	                                "Could not update the tag; it has probably changed" };
 static const struct say SAY_NO_DIGEST = { 400, "invalid_request", "Missing manifest_digest" };
 
 /* The columns of tag_change_load and tag_restore_load. */
 struct target {
-	struct tag_item t;         /* id 0: no live tag of that name */
-	int64_t         manifest_id; /* of the digest asked for; 0 = not known here */
-	int64_t         window_ms, now_ms;
+	struct tag_item t;   /* id 0: no live tag of that name */
+	int64_t manifest_id; /* of the digest asked for; 0 = not known here */
+	int64_t window_ms, now_ms;
 };
-_Static_assert((int)TAG_CHANGE_LOAD_NOW_MS == (int)TAG_RESTORE_LOAD_NOW_MS, "the two loads of a tag differ in columns");
+_Static_assert((int)TAG_CHANGE_LOAD_NOW_MS == (int)TAG_RESTORE_LOAD_NOW_MS,
+               "the two loads of a tag differ in columns");
 
 static struct target
 target_of(const struct req *rq)
 {
 	const struct db_result *r = rq->load;
 
-	return (struct target){ .t = { .id = db_get_i64(r, 0, TAG_CHANGE_LOAD_ID),
-		                       .name = req_capture(rq, "tag"),
-		                       .digest = db_get_strn(r, 0, TAG_CHANGE_LOAD_OLD_DIGEST),
-		                       .is_immutable = db_get_bool(r, 0, TAG_CHANGE_LOAD_IS_IMMUTABLE) && rq->c->conf->feature_immutable_tags,
-		                       .start_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_START_MS),
-		                       .expires_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_EXPIRES_MS) },
-		                .manifest_id = db_get_i64(r, 0, TAG_CHANGE_LOAD_TARGET_ID),
-		                .window_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_WINDOW_S) * 1000,
-		                .now_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_NOW_MS) };
+	return (struct target){
+		.t = {.id = db_get_i64(r, 0, TAG_CHANGE_LOAD_ID),
+                      .name = req_capture(rq, "tag"),
+                      .digest = db_get_strn(r, 0, TAG_CHANGE_LOAD_OLD_DIGEST),
+                      .is_immutable = db_get_bool(r, 0, TAG_CHANGE_LOAD_IS_IMMUTABLE) &&
+		                       rq->c->conf->feature_immutable_tags,
+                      .start_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_START_MS),
+                      .expires_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_EXPIRES_MS)},
+		.manifest_id = db_get_i64(r, 0, TAG_CHANGE_LOAD_TARGET_ID),
+		.window_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_WINDOW_S) * 1000,
+		.now_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_NOW_MS)
+	};
 }
 
 /* The row's statement names the digest of the body, which is read after the permission: the statement is sent again then,
@@ -97,7 +105,7 @@ static enum err_kind
 read_expiry(struct req *rq, const struct target *g, int64_t *out)
 {
 	const json_t *v = json_object_get(rq->body, "expiration");
-	const double  s = json_is_null(v) ? 0 : json_number_value(v);
+	const double s = json_is_null(v) ? 0 : json_number_value(v);
 
 	*out = 0;
 	if (json_is_null(v))
@@ -111,17 +119,20 @@ read_expiry(struct req *rq, const struct target *g, int64_t *out)
 static enum err_kind
 change_expiry(struct req *rq, struct target *g)
 {
-	const bool              keep = rq->c->conf->feature_immutable_tags && !rq->c->conf->feature_immutable_tags_can_expire;
+	const bool keep =
+	    rq->c->conf->feature_immutable_tags && !rq->c->conf->feature_immutable_tags_can_expire;
 	const struct db_result *r;
-	json_t                 *meta = metadata(rq, true);
-	int64_t                 expires_ms;
+	json_t *meta = metadata(rq, true);
+	int64_t expires_ms;
 
 	if (g->t.id == 0)
 		return not_found(rq, "tag");
 	TRY(read_expiry(rq, g, &expires_ms));
 	if (g->t.is_immutable && keep)
-		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_EXPIRY_IMMUTABLE, "Cannot set expiration on immutable tag '%.*s'", STRF(g->t.name));
-	TRY(db_exec(rq->c, STMT_TAG_SET_EXPIRY, DB_ARGS(db_i64(g->t.id), db_i64_or_null(expires_ms), db_bool(keep)), &r));
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_EXPIRY_IMMUTABLE,
+		                   "Cannot set expiration on immutable tag '%.*s'", STRF(g->t.name));
+	TRY(db_exec(rq->c, STMT_TAG_SET_EXPIRY,
+	            DB_ARGS(db_i64(g->t.id), db_i64_or_null(expires_ms), db_bool(keep)), &r));
 	if (r->rows == 0)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_CHANGED);
 	if (g->t.expires_ms == 0 && expires_ms == 0)
@@ -140,9 +151,10 @@ change_expiry(struct req *rq, struct target *g)
 static enum err_kind
 change_immutable(struct req *rq, struct target *g)
 {
-	const bool              want = js_bool(rq->body, "immutable", false), may_expire = rq->c->conf->feature_immutable_tags_can_expire;
+	const bool want = js_bool(rq->body, "immutable", false),
+	           may_expire = rq->c->conf->feature_immutable_tags_can_expire;
 	const struct db_result *r;
-	json_t                 *meta = metadata(rq, true);
+	json_t *meta = metadata(rq, true);
 
 	if (!rq->c->conf->feature_immutable_tags)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_IMMUTABLE_OFF);
@@ -154,7 +166,8 @@ change_immutable(struct req *rq, struct target *g)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_EXPIRING);
 	if (want == g->t.is_immutable)
 		return ERR_NONE;
-	TRY(db_exec(rq->c, STMT_TAG_SET_IMMUTABLE, DB_ARGS(db_i64(g->t.id), db_bool(want), db_bool(may_expire)), &r));
+	TRY(db_exec(rq->c, STMT_TAG_SET_IMMUTABLE,
+	            DB_ARGS(db_i64(g->t.id), db_bool(want), db_bool(may_expire)), &r));
 	if (r->rows == 0)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_CHANGED);
 	jo_bool(meta, "immutable", want);
@@ -166,17 +179,22 @@ change_immutable(struct req *rq, struct target *g)
 static struct tag_move
 move_of(const struct req *rq, const struct target *g, struct str digest, bool is_restore)
 {
-	return (struct tag_move){ .repository_id = rq->facts.repository_id, .name = g->t.name, .manifest_id = g->manifest_id, .digest = digest,
-		                  .old_digest = g->t.digest, .window_ms = g->window_ms, .is_restore = is_restore };
+	return (struct tag_move){ .repository_id = rq->facts.repository_id,
+		                  .name = g->t.name,
+		                  .manifest_id = g->manifest_id,
+		                  .digest = digest,
+		                  .old_digest = g->t.digest,
+		                  .window_ms = g->window_ms,
+		                  .is_restore = is_restore };
 }
 
 /* Pointing a tag to what it points to already is no change, of an immutable one too (Differs: Quay refuses that). */
 static enum err_kind
 change_manifest(struct req *rq, const struct target *g)
 {
-	const struct str      digest = js_str(rq->body, "manifest_digest");
+	const struct str digest = js_str(rq->body, "manifest_digest");
 	const struct tag_move m = move_of(rq, g, digest, false);
-	json_t               *meta = metadata(rq, true);
+	json_t *meta = metadata(rq, true);
 
 	if (g->manifest_id == 0)
 		return not_found(rq, "manifest");
@@ -186,13 +204,17 @@ change_manifest(struct req *rq, const struct target *g)
 		return tag_immutable_error(rq->c, "overwrite", g->t.name);
 	TRY(tag_move(rq->c, &m));
 	jo_strn(meta, "manifest_digest", digest);
-	jo_str(meta, "original_manifest_digest", g->t.digest.n == 0 ? NULL : str_dup(rq->c->mem, g->t.digest));
+	jo_str(meta, "original_manifest_digest",
+	       g->t.digest.n == 0 ? NULL : str_dup(rq->c->mem, g->t.digest));
 	return log_tag(rq, g->t.id != 0 ? AUDIT_move_tag : AUDIT_create_tag, meta);
 }
 
 static const struct field CHANGE[] = {
-	F_STR("manifest_digest", F_NULL, .min = 1, .max = 200, .doc = "If specified, the manifest digest to which the tag should point"),
-	{ .name = "expiration", .type = FIELD_NUM, F_NULL, .doc = "(If specified) The expiration for the image, in seconds since 1970" },
+	F_STR("manifest_digest", F_NULL, .min = 1, .max = 200,
+	      .doc = "If specified, the manifest digest to which the tag should point"),
+	{.name = "expiration",
+	                                                                          .type = FIELD_NUM,
+	                                                                          F_NULL, .doc = "(If specified) The expiration for the image, in seconds since 1970"},
 	F_BOOL("immutable", F_NULL, .doc = "(If specified) Whether the tag is immutable"),
 	F_END
 };
@@ -235,7 +257,7 @@ static enum err_kind
 api_tag_delete(struct req *rq)
 {
 	const struct target g = target_of(rq);
-	bool                ended;
+	bool ended;
 
 	if (g.t.id == 0)
 		return not_found(rq, "tag");
@@ -249,15 +271,17 @@ api_tag_delete(struct req *rq)
 	return ERR_NONE;
 }
 
-static const struct field RESTORE[] = { F_STR("manifest_digest", F_NULL, .max = 200, .doc = "If specified, the manifest digest that should be used"), F_END };
+static const struct field RESTORE[] = { F_STR("manifest_digest", F_NULL, .max = 200,
+	                                      .doc = "If specified, the manifest digest that should be used"),
+	                                F_END };
 
 static enum err_kind
 api_tag_restore(struct req *rq)
 {
 	const struct str digest = js_str(rq->body, "manifest_digest");
-	struct target    g;
-	struct tag_move  m;
-	json_t          *meta = metadata(rq, false);
+	struct target g;
+	struct tag_move m;
+	json_t *meta = metadata(rq, false);
 
 	if (digest.n == 0)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_NO_DIGEST);
@@ -278,9 +302,9 @@ api_tag_restore(struct req *rq)
 
 static const struct field EXPIRE[] = {
 	F_STR("manifest_digest", F_NULL, .max = 200, .doc = "The manifest digest of the ended tag"),
-	F_BOOL("include_submanifests", F_NULL, .doc = "Nothing more is done: what an index lists goes with it"),
-	F_BOOL("is_alive", F_NULL, .doc = "The live tag is meant"),
-	F_END
+	F_BOOL("include_submanifests", F_NULL,
+	       .doc = "Nothing more is done: what an index lists goes with it"),
+	F_BOOL("is_alive", F_NULL, .doc = "The live tag is meant"), F_END
 };
 
 /* The live tag ends, and cannot be restored. */
@@ -300,11 +324,11 @@ forget_live(struct req *rq, const struct target *g, struct str digest)
 static enum err_kind
 api_tag_expire(struct req *rq)
 {
-	const bool              is_alive = js_bool(rq->body, "is_alive", false);
-	struct str              digest = js_str(rq->body, "manifest_digest");
+	const bool is_alive = js_bool(rq->body, "is_alive", false);
+	struct str digest = js_str(rq->body, "manifest_digest");
 	const struct db_result *r;
-	struct target           g;
-	json_t                 *meta = metadata(rq, true);
+	struct target g;
+	json_t *meta = metadata(rq, true);
 
 	if (!is_alive && digest.n == 0)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_NO_DIGEST);
@@ -314,8 +338,8 @@ api_tag_expire(struct req *rq)
 		digest = g.t.digest;
 	} else {
 		TRY(db_exec(rq->c, STMT_TAG_FORGET,
-		            DB_ARGS(db_i64(rq->facts.repository_id), db_strn(g.t.name), db_strn(digest), db_i64(g.window_ms),
-		                    db_bool(rq->c->conf->feature_immutable_tags)),
+		            DB_ARGS(db_i64(rq->facts.repository_id), db_strn(g.t.name), db_strn(digest),
+		                    db_i64(g.window_ms), db_bool(rq->c->conf->feature_immutable_tags)),
 		            &r));
 		if (r->rows == 0)
 			return not_found(rq, "ended tag");
@@ -327,18 +351,41 @@ api_tag_expire(struct req *rq)
 }
 
 #define TAG "/api/v1/repository/<repopath:repository>/tag/<ref:tag>"
-#define CHANGES(m, p) \
-	.methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_REPO_WRITE_EXISTING, .scope = SCOPE_REPO_WRITE, \
-	.rate = RATE_API_WRITE, .tx = TX_WRITE
+#define CHANGES(m, p)                                                                                        \
+	.methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_REPO_WRITE_EXISTING, \
+	.scope = SCOPE_REPO_WRITE, .rate = RATE_API_WRITE, .tx = TX_WRITE
 const struct route API_TAG_ROUTES[] = {
-	{ .id = "changeTag", CHANGES(HTTP_PUT, TAG), .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL, .load = STMT_TAG_CHANGE_LOAD, .bind = bind_tag,
-	  .body = CHANGE, .run = api_tag_change, .doc = "Change which image a tag points to or create a new tag." },
-	{ .id = "deleteFullTag", CHANGES(HTTP_DELETE, TAG), .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL, .load = STMT_TAG_CHANGE_LOAD, .bind = bind_tag,
-	  .run = api_tag_delete, .doc = "Delete the specified repository tag." },
-	{ .id = "restoreTag", CHANGES(HTTP_POST, TAG "/restore"), .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL, .load = STMT_TAG_RESTORE_LOAD,
-	  .bind = bind_tag, .body = RESTORE, .run = api_tag_restore, .doc = "Restores a repository tag back to a previous image in the repository." },
-	{ .id = "removeTagFromTimemachine", CHANGES(HTTP_POST, TAG "/expire"), .flags = ROUTE_SU_FULL, .feature = CONF_FLAG(permanently_delete_tags),
-	  .load = STMT_TAG_CHANGE_LOAD, .bind = bind_tag, .body = EXPIRE, .run = api_tag_expire,
-	  .doc = "Removes any time machine references of a tag." },
-	{ .id = NULL }
+	{.id = "changeTag",
+         CHANGES(HTTP_PUT, TAG),
+         .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL,
+         .load = STMT_TAG_CHANGE_LOAD,
+         .bind = bind_tag,
+         .body = CHANGE,
+         .run = api_tag_change,
+         .doc = "Change which image a tag points to or create a new tag." },
+	{ .id = "deleteFullTag",
+         CHANGES(HTTP_DELETE, TAG),
+         .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL,
+         .load = STMT_TAG_CHANGE_LOAD,
+         .bind = bind_tag,
+         .run = api_tag_delete,
+         .doc = "Delete the specified repository tag." },
+	{ .id = "restoreTag",
+         CHANGES(HTTP_POST, TAG "/restore"),
+         .flags = ROUTE_SU_FULL | ROUTE_STATE_NORMAL,
+         .load = STMT_TAG_RESTORE_LOAD,
+         .bind = bind_tag,
+         .body = RESTORE,
+         .run = api_tag_restore,
+         .doc = "Restores a repository tag back to a previous image in the repository." },
+	{ .id = "removeTagFromTimemachine",
+         CHANGES(HTTP_POST, TAG "/expire"),
+         .flags = ROUTE_SU_FULL,
+         .feature = CONF_FLAG(permanently_delete_tags),
+         .load = STMT_TAG_CHANGE_LOAD,
+         .bind = bind_tag,
+         .body = EXPIRE,
+         .run = api_tag_expire,
+         .doc = "Removes any time machine references of a tag." },
+	{ .id = NULL}
 };

@@ -15,7 +15,7 @@ static const struct js_limits COMMAND = { .bytes = 65536, .depth = 2, .values = 
 
 struct step {
 	struct str command, comment, author, created;
-	bool       is_list; /* command is JSON already */
+	bool is_list; /* command is JSON already */
 };
 
 static void
@@ -58,7 +58,8 @@ put_urls(json_t *o, const json_t *descriptor)
 }
 
 static json_t *
-view_layer(struct ctx *c, int64_t index, const struct oci_descriptor *d, const json_t *raw, const struct step *s)
+view_layer(struct ctx *c, int64_t index, const struct oci_descriptor *d, const json_t *raw,
+           const struct step *s)
 {
 	json_t *o = json_object();
 	int64_t created_ms;
@@ -76,7 +77,8 @@ view_layer(struct ctx *c, int64_t index, const struct oci_descriptor *d, const j
 	jo_text(o, "comment", s->comment);
 	jo_text(o, "author", s->author);
 	jo_str(o, "blob_digest", d == NULL ? OCI_DIGEST_EMPTY_LAYER : d->digest.text);
-	jo_str(o, "created_datetime", clock_iso_parse(s->created, &created_ms) ? clock_rfc2822(c->mem, created_ms) : NULL);
+	jo_str(o, "created_datetime",
+	       clock_iso_parse(s->created, &created_ms) ? clock_rfc2822(c->mem, created_ms) : NULL);
 	return o;
 }
 
@@ -85,14 +87,16 @@ static void
 step_of_v1(struct ctx *c, struct str text, struct step *out)
 {
 	const struct js_limits lim = { .bytes = 1 << 20, .depth = 32, .values = 10000 };
-	json_t                *o;
+	json_t *o;
 
 	*out = (struct step){ 0 };
 	if (js_parse(c, text, &lim, &o) != ERR_NONE) {
 		err_clear(c);
 		return;
 	}
-	*out = (struct step){ .comment = js_str(o, "comment"), .author = js_str(o, "author"), .created = js_str(o, "created") };
+	*out = (struct step){ .comment = js_str(o, "comment"),
+		              .author = js_str(o, "author"),
+		              .created = js_str(o, "created") };
 	const json_t *cmd = json_object_get(json_object_get(o, "container_config"), "Cmd");
 	if (json_is_array(cmd))
 		out->command = js_dump(c, cmd);
@@ -118,23 +122,28 @@ count_content(const struct oci_config *config)
 json_t *
 view_layers(struct ctx *c, const struct oci_manifest *m, const struct oci_config *config)
 {
-	json_t     *list = json_array();
+	json_t *list = json_array();
 	struct step s = { 0 };
-	size_t      layer = 0;
+	size_t layer = 0;
 
 	if (config == NULL || config->n_history == 0 || count_content(config) != m->layers.n) {
 		for (size_t i = 0; i < m->layers.n; i++) {
 			if (m->schema1 != NULL && i < m->schema1->n_v1)
 				step_of_v1(c, m->schema1->v1[i].v1_compatibility, &s);
-			ja_take(list, view_layer(c, (int64_t)i, &m->layers.v[i], m->schema1 != NULL ? NULL : raw_layer(m, i), &s));
+			ja_take(list, view_layer(c, (int64_t)i, &m->layers.v[i],
+			                         m->schema1 != NULL ? NULL : raw_layer(m, i), &s));
 		}
 		return list;
 	}
 	for (size_t i = 0; i < config->n_history; i++) {
 		const struct oci_history *h = &config->history[i];
-		const bool                empty = h->is_empty_layer;
-		s = (struct step){ .command = h->created_by, .comment = h->comment, .author = h->author, .created = h->created };
-		ja_take(list, view_layer(c, (int64_t)i, empty ? NULL : &m->layers.v[layer], empty ? NULL : raw_layer(m, layer), &s));
+		const bool empty = h->is_empty_layer;
+		s = (struct step){ .command = h->created_by,
+			           .comment = h->comment,
+			           .author = h->author,
+			           .created = h->created };
+		ja_take(list, view_layer(c, (int64_t)i, empty ? NULL : &m->layers.v[layer],
+		                         empty ? NULL : raw_layer(m, layer), &s));
 		layer += !empty;
 	}
 	return list;

@@ -1,8 +1,8 @@
 /* Pages of the audit log as the REST API shows them. */
 #include "api/view-log.h"
 
-#include "app.h"
 #include "api/view-account.h"
+#include "app.h"
 #include "auth/page-token.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -19,7 +19,7 @@
 enum { R_AT_MS, R_ID, R_KIND, R_IP, R_METADATA, R_PERFORMER, R_PERFORMER_EMAIL, R_PERFORMER_KIND, R_COLS };
 _Static_assert((int)R_COLS == LOG_ROW_COLS, "log.sql and view-log.c differ");
 
-static const struct say       SAY_RANGE = { 400, "invalid_request", "Invalid date range for logs" };
+static const struct say SAY_RANGE = { 400, "invalid_request", "Invalid date range for logs" };
 static const struct js_limits TOKEN = { .bytes = 1024, .depth = 2, .values = 16 };
 static const struct js_limits METADATA = { .bytes = 8 << 20, .depth = 64, .values = 50000 };
 
@@ -28,13 +28,15 @@ static bool
 parse_day(struct ctx *c, struct str text, int64_t *ms)
 {
 	struct str month, day, year;
-	int64_t    m, d, y, t;
+	int64_t m, d, y, t;
 
-	if (!str_cut(text, '/', &month, &day) || !str_cut(day, '/', &day, &year) || year.n != 4 || month.n > 2 || day.n > 2 ||
-	    !str_to_i64(month, 1, 12, &m) || !str_to_i64(day, 1, 31, &d) || !str_to_i64(year, 1970, 9998, &y))
+	if (!str_cut(text, '/', &month, &day) || !str_cut(day, '/', &day, &year) || year.n != 4 ||
+	    month.n > 2 || day.n > 2 || !str_to_i64(month, 1, 12, &m) || !str_to_i64(day, 1, 31, &d) ||
+	    !str_to_i64(year, 1970, 9998, &y))
 		return false;
 	const char *iso = str_fmt(c->mem, "%04d-%02d-%02dT00:00:00Z", (int)y, (int)m, (int)d);
-	if (!clock_iso_parse(str_of(iso), &t) || strcmp(clock_iso(c->mem, t), iso) != 0) /* there is no 30th of February */
+	if (!clock_iso_parse(str_of(iso), &t) ||
+	    strcmp(clock_iso(c->mem, t), iso) != 0) /* there is no 30th of February */
 		return false;
 	*ms = t;
 	return true;
@@ -44,8 +46,8 @@ static void
 read_token(struct req *rq, struct log_window *w)
 {
 	const struct str token = req_query(rq, "next_page");
-	struct str       plain;
-	json_t          *o;
+	struct str plain;
+	json_t *o;
 
 	if (token.n == 0 || !page_token_get(rq->c, rq->app->page_key, rq->c->now_ms / 1000, token, &plain))
 		return;
@@ -64,8 +66,10 @@ read_token(struct req *rq, struct log_window *w)
 struct log_window
 log_window_of(struct req *rq)
 {
-	struct log_window w = { .from_ms = rq->c->now_ms - DAY_MS, .to_ms = rq->c->now_ms, .before_id = INT64_MAX, .page = 1 };
-	const int64_t     last = rq->c->conf->action_log_max_page;
+	struct log_window w = {
+		.from_ms = rq->c->now_ms - DAY_MS, .to_ms = rq->c->now_ms, .before_id = INT64_MAX, .page = 1
+	};
+	const int64_t last = rq->c->conf->action_log_max_page;
 
 	parse_day(rq->c, req_query(rq, "starttime"), &w.from_ms);
 	parse_day(rq->c, req_query(rq, "endtime"), &w.to_ms);
@@ -115,9 +119,11 @@ view_log(struct ctx *c, const struct db_result *r, int row, int first_col)
 	jo_str(o, "ip", db_get_str(r, row, first_col + R_IP));
 	jo_str(o, "datetime", clock_rfc2822(c->mem, db_get_i64(r, row, first_col + R_AT_MS)));
 	if (!db_is_null(r, row, first_col + R_PERFORMER)) {
-		const bool            robot = db_get_i64(r, row, first_col + R_PERFORMER_KIND) == ACCOUNT_ROBOT;
+		const bool robot = db_get_i64(r, row, first_col + R_PERFORMER_KIND) == ACCOUNT_ROBOT;
 		const struct user_ref u = { .name = db_get_str(r, row, first_col + R_PERFORMER),
-			                    .email = robot ? NULL : db_get_str(r, row, first_col + R_PERFORMER_EMAIL),
+			                    .email = robot
+			                                 ? NULL
+			                                 : db_get_str(r, row, first_col + R_PERFORMER_EMAIL),
 			                    .is_robot = robot,
 			                    .is_org_member = -1 };
 		jo_take(o, "performer", view_user_ref(&u));
@@ -126,9 +132,10 @@ view_log(struct ctx *c, const struct db_result *r, int row, int first_col)
 }
 
 static enum err_kind
-put_token(struct req *rq, json_t *root, const struct db_result *r, int row, const struct log_window *w, int first_col)
+put_token(struct req *rq, json_t *root, const struct db_result *r, int row, const struct log_window *w,
+          int first_col)
 {
-	json_t    *o = js_object(rq->c);
+	json_t *o = js_object(rq->c);
 	struct str token;
 
 	jo_i64(o, "at_ms", db_get_i64(r, row, first_col + R_AT_MS));
@@ -143,7 +150,7 @@ enum err_kind
 log_answer(struct req *rq, const struct log_window *w, const struct db_result *r, int first_col)
 {
 	json_t *root, *list;
-	int     n = 0;
+	int n = 0;
 
 	if (!w->is_valid)
 		return log_window_error(rq);
@@ -167,6 +174,7 @@ log_answer_counts(struct req *rq, const struct db_result *r)
 		json_t *o = ja_object(list);
 		jo_str(o, "kind", db_get_str(r, i, LOG_COUNT_NAMESPACE_KIND));
 		jo_i64(o, "count", db_get_i64(r, i, LOG_COUNT_NAMESPACE_N));
-		jo_str(o, "datetime", clock_rfc2822(rq->c->mem, db_get_i64(r, i, LOG_COUNT_NAMESPACE_DAY_MS)));
+		jo_str(o, "datetime",
+		       clock_rfc2822(rq->c->mem, db_get_i64(r, i, LOG_COUNT_NAMESPACE_DAY_MS)));
 	}
 }

@@ -5,20 +5,33 @@
 #include "db/db.h"
 #include "http/request.h"
 
-enum { I_ID, I_NAMESPACE, I_NAME, I_DESCRIPTION, I_IS_PUBLIC, I_STATE, I_LAST_MODIFIED_MS, I_ACTIONS, I_IS_STARRED, I_COLS };
+enum {
+	I_ID,
+	I_NAMESPACE,
+	I_NAME,
+	I_DESCRIPTION,
+	I_IS_PUBLIC,
+	I_STATE,
+	I_LAST_MODIFIED_MS,
+	I_ACTIONS,
+	I_IS_STARRED,
+	I_COLS
+};
 _Static_assert((int)I_COLS == REPO_ITEM_COLS, "listing.sql and view-repository.c differ");
 
 const char *
 view_repo_state(int64_t state)
 {
-	static const char *const NAME[] = { "NORMAL", "READ_ONLY", "MIRROR", "MARKED_FOR_DELETION", "ORG_MIRROR" };
+	static const char *const NAME[] = { "NORMAL", "READ_ONLY", "MIRROR", "MARKED_FOR_DELETION",
+		                            "ORG_MIRROR" };
 
 	return state >= 0 && state < (int64_t)(sizeof NAME / sizeof *NAME) ? NAME[state] : NAME[0];
 }
 
 /* A description is cut to 4,000 characters in a list, so that no page grows beyond bounds (Differs: Quay gives all of it). */
 json_t *
-view_repo_item(struct req *rq, const struct db_result *r, int row, int first_col, const struct view_repo_wants *w)
+view_repo_item(struct req *rq, const struct db_result *r, int row, int first_col,
+               const struct view_repo_wants *w)
 {
 	json_t *o = json_object();
 

@@ -14,5 +14,6 @@ struct view_repo_wants {
 	bool last_modified, popularity;
 };
 /* An item from the columns of the set repo_item, from first_col on. A new reference. */
-json_t *view_repo_item(struct req *rq, const struct db_result *r, int row, int first_col, const struct view_repo_wants *w);
+json_t *view_repo_item(struct req *rq, const struct db_result *r, int row, int first_col,
+                       const struct view_repo_wants *w);
 #endif

@@ -9,7 +9,20 @@
 #include "oci/digest-ref.h"
 #include "oci/name.h"
 
-enum { T_ID, T_NAME, T_IS_REVERSION, T_IS_IMMUTABLE, T_START_MS, T_EXPIRES_MS, T_ENDED_MS, T_DIGEST, T_IS_INDEX, T_SIZE_BYTES, T_MANIFEST_ID, T_COLS };
+enum {
+	T_ID,
+	T_NAME,
+	T_IS_REVERSION,
+	T_IS_IMMUTABLE,
+	T_START_MS,
+	T_EXPIRES_MS,
+	T_ENDED_MS,
+	T_DIGEST,
+	T_IS_INDEX,
+	T_SIZE_BYTES,
+	T_MANIFEST_ID,
+	T_COLS
+};
 _Static_assert((int)T_COLS == TAG_ITEM_COLS, "tag.sql and tag.c differ");
 
 static const struct say SAY_IMMUTABLE = { 409, "tag_immutable", "the tag is immutable" };
@@ -30,7 +43,9 @@ tag_item_from_row(const struct db_result *r, int row, int first_col, struct tag_
 		.is_immutable = db_get_bool(r, row, first_col + T_IS_IMMUTABLE),
 		.is_index = db_get_bool(r, row, first_col + T_IS_INDEX),
 		.digest = db_get_strn(r, row, first_col + T_DIGEST),
-		.size_bytes = db_is_null(r, row, first_col + T_SIZE_BYTES) ? -1 : db_get_i64(r, row, first_col + T_SIZE_BYTES),
+		.size_bytes = db_is_null(r, row, first_col + T_SIZE_BYTES)
+		                  ? -1
+		                  : db_get_i64(r, row, first_col + T_SIZE_BYTES),
 	};
 	return true;
 }
@@ -44,13 +59,15 @@ tag_end_ms(const struct tag_item *t)
 enum err_kind
 tag_immutable_error(struct ctx *c, const char *operation, struct str name)
 {
-	return err_say_fmt(c, ERR_CONFLICT, &SAY_IMMUTABLE, "Cannot %s immutable tag '%.*s'", operation, STRF(name));
+	return err_say_fmt(c, ERR_CONFLICT, &SAY_IMMUTABLE, "Cannot %s immutable tag '%.*s'", operation,
+	                   STRF(name));
 }
 
 int64_t
 tag_clamp_expiry(const struct ctx *c, int64_t asked_ms, int64_t start_ms, int64_t now_ms)
 {
-	const int64_t least = start_ms + c->conf->labeled_expiration_minimum_s * 1000, longest = c->conf->labeled_expiration_maximum_s * 1000;
+	const int64_t least = start_ms + c->conf->labeled_expiration_minimum_s * 1000,
+	              longest = c->conf->labeled_expiration_maximum_s * 1000;
 	const int64_t most = start_ms + longest > now_ms ? start_ms + longest : now_ms + longest;
 
 	return asked_ms < least ? least : asked_ms > most ? most : asked_ms;
@@ -69,8 +86,8 @@ enum err_kind
 tag_end_siblings(struct ctx *c, int64_t repository_id, struct str digest, int64_t window_ms)
 {
 	struct oci_digest d;
-	char              names[OCI_SIBLINGS][OCI_SIBLING_TEXT];
-	struct str        v[OCI_SIBLINGS];
+	char names[OCI_SIBLINGS][OCI_SIBLING_TEXT];
+	struct str v[OCI_SIBLINGS];
 
 	if (!oci_digest_parse(digest, &d) || d.alg != OCI_SHA256)
 		return ERR_NONE;
@@ -79,8 +96,8 @@ tag_end_siblings(struct ctx *c, int64_t repository_id, struct str digest, int64_
 		v[i] = str_of(names[i]);
 	}
 	return db_exec(c, STMT_TAG_END_SIBLINGS,
-	               DB_ARGS(db_i64(repository_id), db_strn(digest), db_str_array(v, OCI_SIBLINGS), db_i64(window_ms),
-	                       db_bool(c->conf->feature_immutable_tags)),
+	               DB_ARGS(db_i64(repository_id), db_strn(digest), db_str_array(v, OCI_SIBLINGS),
+	                       db_i64(window_ms), db_bool(c->conf->feature_immutable_tags)),
 	               NULL);
 }
 
@@ -90,9 +107,11 @@ tag_move(struct ctx *c, const struct tag_move *m)
 	const struct db_result *held, *ended;
 
 	TRY(db_queue(c, STMT_TAG_LOCK, DB_ARGS(db_i64(m->repository_id), db_strn(m->name)), NULL));
-	TRY(db_queue(c, STMT_TAG_HOLD_MANIFEST, DB_ARGS(db_i64(m->manifest_id), db_bool(m->is_restore)), &held));
+	TRY(db_queue(c, STMT_TAG_HOLD_MANIFEST, DB_ARGS(db_i64(m->manifest_id), db_bool(m->is_restore)),
+	             &held));
 	TRY(db_queue(c, STMT_TAG_END,
-	             DB_ARGS(db_i64(m->repository_id), db_strn(m->name), db_strn(m->is_restore ? STR("") : m->digest), db_i64(m->window_ms),
+	             DB_ARGS(db_i64(m->repository_id), db_strn(m->name),
+	                     db_strn(m->is_restore ? STR("") : m->digest), db_i64(m->window_ms),
 	                     db_bool(c->conf->feature_immutable_tags)),
 	             &ended));
 	TRY(db_flush(c));
@@ -100,7 +119,10 @@ tag_move(struct ctx *c, const struct tag_move *m)
 		return err_set(c, ERR_NOT_FOUND, "the manifest is gone");
 	if (m->is_restore)
 		TRY(db_exec(c, STMT_TAG_UNREMOVE_MANIFEST, DB_ARGS(db_i64(m->manifest_id)), NULL));
-	TRY(raced(c, db_exec(c, STMT_TAG_POINT, DB_ARGS(db_i64(m->repository_id), db_strn(m->name), db_i64(m->manifest_id), db_bool(m->is_restore)), NULL)));
+	TRY(raced(c, db_exec(c, STMT_TAG_POINT,
+	                     DB_ARGS(db_i64(m->repository_id), db_strn(m->name), db_i64(m->manifest_id),
+	                             db_bool(m->is_restore)),
+	                     NULL)));
 	if (m->old_digest.n > 0 && !str_eq(m->old_digest, m->digest))
 		return tag_end_siblings(c, m->repository_id, m->old_digest, m->window_ms);
 	return ERR_NONE;
@@ -111,7 +133,8 @@ tag_remove(struct ctx *c, int64_t repository_id, const struct tag_item *t, int64
 {
 	const struct db_result *r;
 
-	TRY(db_exec(c, STMT_TAG_DELETE, DB_ARGS(db_i64(t->id), db_i64(window_ms), db_bool(c->conf->feature_immutable_tags)), &r));
+	TRY(db_exec(c, STMT_TAG_DELETE,
+	            DB_ARGS(db_i64(t->id), db_i64(window_ms), db_bool(c->conf->feature_immutable_tags)), &r));
 	*ended = r->rows > 0;
 	if (!*ended)
 		return ERR_NONE;

@@ -11,16 +11,16 @@
 struct ctx;
 struct db_result;
 
-struct tag_item {                /* a tag with what every list shows of its manifest; slices borrowed from the result */
-	int64_t    id, manifest_id;
+struct tag_item { /* a tag with what every list shows of its manifest; slices borrowed from the result */
+	int64_t id, manifest_id;
 	struct str name;
-	int64_t    start_ms;
-	int64_t    expires_ms;   /* asked for; 0 = never */
-	int64_t    ended_ms;     /* moved, deleted or found expired; 0 = not yet */
-	bool       is_reversion; /* made by a restore */
-	bool       is_immutable, is_index;
+	int64_t start_ms;
+	int64_t expires_ms; /* asked for; 0 = never */
+	int64_t ended_ms;   /* moved, deleted or found expired; 0 = not yet */
+	bool is_reversion;  /* made by a restore */
+	bool is_immutable, is_index;
 	struct str digest;
-	int64_t    size_bytes;   /* compressed layers; -1 = not known: an index */
+	int64_t size_bytes; /* compressed layers; -1 = not known: an index */
 };
 /* The columns of the set tag_item, from first_col on. False: no tag. */
 bool tag_item_from_row(const struct db_result *r, int row, int first_col, struct tag_item *out);
@@ -28,22 +28,24 @@ bool tag_item_from_row(const struct db_result *r, int row, int first_col, struct
 int64_t tag_end_ms(const struct tag_item *t);
 
 struct tag_move {
-	int64_t    repository_id;
+	int64_t repository_id;
 	struct str name;
-	int64_t    manifest_id; /* to point to */
-	struct str digest;      /* of it */
-	struct str old_digest;  /* what the name points to now; n == 0: nothing */
-	int64_t    window_ms;   /* of the namespace's time machine */
-	bool       is_restore;  /* the new row is a reversion, and its manifest may have been deleted by digest */
+	int64_t manifest_id;   /* to point to */
+	struct str digest;     /* of it */
+	struct str old_digest; /* what the name points to now; n == 0: nothing */
+	int64_t window_ms;     /* of the namespace's time machine */
+	bool is_restore; /* the new row is a reversion, and its manifest may have been deleted by digest */
 };
 /* Ends the live row and makes the new one, in the open transaction. ERR_NOT_FOUND: the manifest is gone; ERR_CONFLICT (409
  * tag_immutable): the live row is immutable; ERR_BUSY: somebody moved the tag meanwhile, run the transaction again. */
 enum err_kind tag_move(struct ctx *c, const struct tag_move *m) MUST_CHECK;
 /* Ends the tags that cosign made for a digest when no other live tag is left on it. After a tag moved or ended. */
-enum err_kind tag_end_siblings(struct ctx *c, int64_t repository_id, struct str digest, int64_t window_ms) MUST_CHECK;
+enum err_kind tag_end_siblings(struct ctx *c, int64_t repository_id, struct str digest,
+                               int64_t window_ms) MUST_CHECK;
 /* Ends one live tag and its pull counts, then its siblings as above. *ended false: somebody else did meanwhile, or it is
  * immutable. collect_now: out of the time machine at once. */
-enum err_kind tag_remove(struct ctx *c, int64_t repository_id, const struct tag_item *t, int64_t window_ms, bool *ended) MUST_CHECK;
+enum err_kind tag_remove(struct ctx *c, int64_t repository_id, const struct tag_item *t, int64_t window_ms,
+                         bool *ended) MUST_CHECK;
 /* 409 tag_immutable: "Cannot OPERATION immutable tag 'NAME'". */
 enum err_kind tag_immutable_error(struct ctx *c, const char *operation, struct str name) MUST_CHECK;
 /* An expiry that a person asks for: not below start + LABELED_EXPIRATION_MINIMUM, not above start + LABELED_EXPIRATION_MAXIMUM.
