@@ -1,6 +1,7 @@
 -- Search. $4 of the first three: a pattern, or the beginning of a name; $5 what the caller has rights to, $6 all there is,
 -- $7 rows from the top, $8 rows before the page, $9 with last change and actions. Common words match half the registry:
--- what the index gives is cut at 2,000 rows, and the 3,000 most used repositories are always looked at.
+-- what the index gives is cut at 2,000 rows, and the 1,000 most used repositories are always looked at. Names are in lower case,
+-- and so is the pattern.
 -- set: found  id int8?, namespace text?, namespace_kind int2?, namespace_email text?, name text?, description text?, is_public bool?, last_modified_ms int8?, actions int8?, stars int8?
 
 -- Names and descriptions that hold a text of three characters or more.
@@ -11,27 +12,28 @@
 SELECT f.*, i.id, n.name, n.kind, n.email, i.name, i.description, i.is_public, i.last_modified_ms, i.actions, CASE WHEN $9 THEN (SELECT count(*) FROM star s WHERE s.repository_id = i.id) END
 FROM caller_facts($1, $2, $3) f
 LEFT JOIN LATERAL (
-  SELECT y.id, (max(y.search_score) + 1) * CASE WHEN bool_or(y.name ILIKE $4) THEN 100 ELSE 1 END AS score, min(length(y.name)) AS len FROM (
+  SELECT y.id, (max(y.search_score) + 1) * CASE WHEN bool_or(y.name LIKE $4) THEN 100 ELSE 1 END AS score, min(length(y.name)) AS len FROM (
     SELECT x.id, x.name, x.search_score FROM (
-      (SELECT r.id, r.name, r.search_score FROM repository r WHERE $6 AND r.state <> 3 AND r.kind = 1 AND (r.name ILIKE $4 OR r.description ILIKE $4) LIMIT 2000)
+      (SELECT r.id, r.name, r.search_score FROM repository r WHERE $6 AND r.state <> 3 AND r.kind = 1 AND (r.name LIKE $4 OR r.description ILIKE $4) LIMIT 2000)
       UNION ALL
-      (SELECT t.id, t.name, t.search_score FROM (SELECT r.* FROM repository r WHERE $6 AND r.state <> 3 ORDER BY r.search_score DESC, r.id DESC LIMIT 3000) t
-        WHERE t.kind = 1 AND (t.name ILIKE $4 OR t.description ILIKE $4))
+      (SELECT t.id, t.name, t.search_score FROM (SELECT r.* FROM repository r WHERE $6 AND r.state <> 3 ORDER BY r.search_score DESC, r.id DESC LIMIT 1000) t
+        WHERE t.kind = 1 AND (t.name LIKE $4 OR t.description ILIKE $4))
       UNION ALL
       (SELECT r.id, r.name, r.search_score FROM repository r WHERE NOT $6 AND r.is_public AND r.state <> 3 AND r.kind = 1
-        AND (r.name ILIKE $4 OR r.description ILIKE $4) LIMIT 2000)
+        AND (r.name LIKE $4 OR r.description ILIKE $4) LIMIT 2000)
       UNION ALL
       (SELECT t.id, t.name, t.search_score FROM (SELECT r.* FROM repository r WHERE NOT $6 AND r.is_public AND r.state <> 3
-          ORDER BY r.search_score DESC, r.id DESC LIMIT 3000) t WHERE t.kind = 1 AND (t.name ILIKE $4 OR t.description ILIKE $4))
+          ORDER BY r.search_score DESC, r.id DESC LIMIT 1000) t WHERE t.kind = 1 AND (t.name LIKE $4 OR t.description ILIKE $4))
       UNION ALL
       SELECT o.id, o.name, o.search_score FROM repo_of_account(CASE WHEN $5 AND NOT $6 THEN f.caller_id END) o
-        WHERE o.name ILIKE $4 OR o.description ILIKE $4) x) y
+        WHERE o.name LIKE $4 OR o.description ILIKE $4) x) y
   GROUP BY y.id ORDER BY score DESC, len, y.id DESC LIMIT $7 OFFSET $8) p ON true
 LEFT JOIN LATERAL repo_item(p.id, f.caller_id, $9, $9) i ON true
 LEFT JOIN LATERAL (SELECT a.name, a.kind, a.email FROM repository r JOIN account a ON a.id = r.namespace_id AND a.is_enabled WHERE r.id = i.id) n ON true
 ORDER BY p.score DESC, p.len, p.id DESC;
 
--- Names that begin with one or two characters (or with others that have no three in a row).
+-- Names that begin with one or two characters (or with others that have no three in a row): the caller's, the same name, and the
+-- most used.
 -- name: repo_search_prefix_load
 -- args: caller text?, token text?, key_id text?, prefix text, own bool, everything bool, upto int4, skip int4, usage bool
 -- cols: caller, found
@@ -40,8 +42,13 @@ SELECT f.*, i.id, n.name, n.kind, n.email, i.name, i.description, i.is_public, i
 FROM caller_facts($1, $2, $3) f
 LEFT JOIN LATERAL (
   SELECT y.id, max(y.search_score) AS score, min(length(y.name)) AS len FROM (
-    SELECT t.id, t.name, t.search_score FROM (SELECT r.* FROM repository r WHERE r.name ~>=~ $4 AND r.name ~<~ ($4 || '~') AND r.state <> 3
-      ORDER BY r.name USING ~<~, r.id LIMIT 3000) t WHERE t.kind = 1 AND ($6 OR t.is_public)
+    (SELECT r.id, r.name, r.search_score FROM repository r WHERE r.name = $4 AND r.state <> 3 AND r.kind = 1 AND ($6 OR r.is_public) LIMIT 500)
+    UNION ALL
+    (SELECT t.id, t.name, t.search_score FROM (SELECT r.* FROM repository r WHERE $6 AND r.state <> 3 ORDER BY r.search_score DESC, r.id DESC LIMIT 1000) t
+      WHERE t.kind = 1 AND starts_with(t.name, $4))
+    UNION ALL
+    (SELECT t.id, t.name, t.search_score FROM (SELECT r.* FROM repository r WHERE NOT $6 AND r.is_public AND r.state <> 3
+        ORDER BY r.search_score DESC, r.id DESC LIMIT 1000) t WHERE t.kind = 1 AND starts_with(t.name, $4))
     UNION ALL
     SELECT o.id, o.name, o.search_score FROM repo_of_account(CASE WHEN $5 AND NOT $6 THEN f.caller_id END) o WHERE starts_with(o.name, $4)) y
   GROUP BY y.id ORDER BY score DESC, len, y.id DESC LIMIT $7 OFFSET $8) p ON true
@@ -68,7 +75,8 @@ LEFT JOIN LATERAL repo_item(p.id, f.caller_id, $9, $9) i ON true
 LEFT JOIN LATERAL (SELECT a.name, a.kind, a.email FROM repository r JOIN account a ON a.id = r.namespace_id AND a.is_enabled WHERE r.id = i.id) n ON true
 ORDER BY p.score DESC, p.id DESC;
 
--- "namespace/text": in one namespace. $10 its name.
+-- "namespace/text": in one namespace, whose rows are read (|| '': the trigram index would read all names for a short text). $10
+-- its name.
 -- name: repo_search_namespace_load
 -- args: caller text?, token text?, key_id text?, pattern text, own bool, everything bool, upto int4, skip int4, usage bool, namespace text
 -- cols: caller, found
@@ -78,7 +86,7 @@ FROM caller_facts($1, $2, $3) f
 LEFT JOIN LATERAL (SELECT a.id, a.name, a.kind, a.email FROM account a WHERE a.name = $10 AND a.kind <> 3 AND a.is_enabled OFFSET 0) n ON true
 LEFT JOIN LATERAL (
   SELECT r.id, r.search_score AS score, length(r.name) AS len FROM repository r
-  WHERE r.namespace_id = n.id AND r.state <> 3 AND r.kind = 1 AND r.name ILIKE $4
+  WHERE r.namespace_id = n.id AND r.state <> 3 AND r.kind = 1 AND r.name || '' LIKE $4
     AND repo_readable(r.id, r.namespace_id, r.is_public, CASE WHEN $5 THEN f.caller_id END, true, $6)
   ORDER BY score DESC, len, r.id DESC LIMIT $7 OFFSET $8) p ON true
 LEFT JOIN LATERAL repo_item(p.id, f.caller_id, $9, $9) i ON true

@@ -70,11 +70,12 @@ ORDER BY t.name;
 -- cols: facts, tag_item
 -- rows: at least one
 SELECT f.*, i.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
+LEFT JOIN LATERAL (SELECT n.tag_window_s * 1000 AS window_ms, kade_now_ms() AS now_ms FROM account n WHERE n.id = f.namespace_id OFFSET 0) n ON true
 LEFT JOIN LATERAL (
-  SELECT t.repository_id, t.start_ms, t.name FROM tag t, (SELECT n.tag_window_s * 1000 AS window_ms FROM account n WHERE n.id = f.namespace_id OFFSET 0) n
+  SELECT t.repository_id, t.start_ms, t.name FROM tag t
   WHERE f.may_read AND t.repository_id = f.repository_id AND ($7::text IS NULL OR t.name ILIKE $7)
-    AND CASE WHEN t.ended_ms IS NULL THEN t.expires_ms IS NULL OR t.expires_ms > kade_now_ms() - n.window_ms
-      ELSE t.collect_after_ms IS NULL OR t.collect_after_ms > kade_now_ms() END
+    AND CASE WHEN t.ended_ms IS NULL THEN t.expires_ms IS NULL OR t.expires_ms > n.now_ms - n.window_ms
+      ELSE t.collect_after_ms IS NULL OR t.collect_after_ms > n.now_ms END
   ORDER BY t.start_ms DESC, t.name LIMIT $8 OFFSET $9) p ON true
 LEFT JOIN LATERAL (
   SELECT t.id, t.name, t.is_reversion, t.is_immutable, t.start_ms, t.expires_ms, t.ended_ms, m.digest, m.is_index, m.layers_bytes, m.id AS manifest_id
@@ -86,10 +87,10 @@ ORDER BY i.start_ms DESC, i.name, i.id DESC;
 -- args: facts, pattern text?, page int4, skip int8
 -- cols: facts, tag_item
 -- rows: at least one
-SELECT f.*, i.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
+SELECT f.*, i.* FROM repo_facts($1, $2, $3, $4, $5, $6) f CROSS JOIN LATERAL (SELECT kade_now_ms() AS now_ms OFFSET 0) n
 LEFT JOIN LATERAL (
   SELECT t.repository_id, t.start_ms, t.name FROM tag t
-  WHERE f.may_read AND t.repository_id = f.repository_id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
+  WHERE f.may_read AND t.repository_id = f.repository_id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > n.now_ms)
     AND ($7::text IS NULL OR t.name ILIKE $7)
   ORDER BY t.start_ms DESC, t.name LIMIT $8 OFFSET $9) p ON true
 LEFT JOIN LATERAL (
@@ -103,12 +104,13 @@ ORDER BY i.start_ms DESC, i.name;
 -- cols: facts, tag_item
 -- rows: at least one
 SELECT f.*, i.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
+LEFT JOIN LATERAL (SELECT n.tag_window_s * 1000 AS window_ms, kade_now_ms() AS now_ms FROM account n WHERE n.id = f.namespace_id OFFSET 0) n ON true
 LEFT JOIN LATERAL (
   SELECT t.id, t.name, t.is_reversion, t.is_immutable, t.start_ms, t.expires_ms, t.ended_ms, m.digest, m.is_index, m.layers_bytes, m.id AS manifest_id
-  FROM (SELECT t.* FROM tag t, (SELECT n.tag_window_s * 1000 AS window_ms FROM account n WHERE n.id = f.namespace_id OFFSET 0) n
+  FROM (SELECT t.* FROM tag t
     WHERE f.may_read AND t.repository_id = f.repository_id AND t.name = $7
-      AND CASE WHEN t.ended_ms IS NULL THEN t.expires_ms IS NULL OR t.expires_ms > kade_now_ms() - CASE WHEN $8 THEN 0 ELSE n.window_ms END
-        ELSE NOT $8 AND (t.collect_after_ms IS NULL OR t.collect_after_ms > kade_now_ms()) END
+      AND CASE WHEN t.ended_ms IS NULL THEN t.expires_ms IS NULL OR t.expires_ms > n.now_ms - CASE WHEN $8 THEN 0 ELSE n.window_ms END
+        ELSE NOT $8 AND (t.collect_after_ms IS NULL OR t.collect_after_ms > n.now_ms) END
     ORDER BY t.ended_ms DESC, t.start_ms DESC LIMIT $9 OFFSET $10) t JOIN manifest m ON m.id = t.manifest_id) i ON true
 ORDER BY i.start_ms DESC, i.id DESC;
 
@@ -176,8 +178,9 @@ WITH RECURSIVE down(id) AS (SELECT $1 UNION SELECT c.child_id FROM down JOIN man
 m AS (UPDATE manifest SET is_removed = false WHERE id = ANY(ARRAY(SELECT id FROM down)) AND is_removed RETURNING id),
 b AS (
   UPDATE repository_blob rb SET is_removed = false
-  FROM (SELECT mb.repository_id, mb.blob_id FROM down JOIN manifest_blob mb ON mb.manifest_id = down.id ORDER BY mb.blob_id) x
-  WHERE rb.repository_id = x.repository_id AND rb.blob_id = x.blob_id AND rb.is_removed RETURNING rb.blob_id)
+  WHERE rb.repository_id = (SELECT repository_id FROM manifest WHERE id = $1)
+    AND rb.blob_id = ANY(ARRAY(SELECT mb.blob_id FROM manifest_blob mb WHERE mb.manifest_id = ANY(ARRAY(SELECT id FROM down)) ORDER BY 1))
+    AND rb.is_removed RETURNING rb.blob_id)
 SELECT (SELECT count(*) FROM m) + (SELECT count(*) FROM b);
 
 -- Points a name to a manifest by hand; the live row has been ended. 23505: somebody was quicker.

@@ -367,7 +367,7 @@ CREATE TABLE audit_log (
 -- With the kind, so that days are counted within the index.
 CREATE INDEX audit_log_namespace ON audit_log (namespace_id, at_ms) INCLUDE (kind);
 CREATE INDEX audit_log_repository ON audit_log (repository_id, at_ms) INCLUDE (kind);
-CREATE INDEX audit_log_performer ON audit_log (performer_id, at_ms);
+CREATE INDEX audit_log_performer ON audit_log (performer_id, namespace_id, at_ms);
 CREATE INDEX audit_log_at ON audit_log (at_ms, id);
 CREATE TABLE audit_overflow (LIKE audit_log INCLUDING DEFAULTS);
 CREATE INDEX audit_overflow_at ON audit_overflow (at_ms);

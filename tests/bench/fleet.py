@@ -25,7 +25,7 @@ sys.path.insert(0, str(TOP / "tests" / "e2e"))
 import stack as e2e  # noqa: E402
 from measure import Group  # noqa: E402
 
-# What docs/operations.md recommends for a small host; durability as PostgreSQL ships it.
+# A small host's sizes; durability as PostgreSQL ships it. deadlock_timeout makes the log name waits above 20 ms.
 POSTGRES = """
 fsync = on
 full_page_writes = on
@@ -223,7 +223,7 @@ class Fleet:
         db.close()
 
     def _fill_folder(self, images):
-        """The layout of distribution's file system driver."""
+        """The layout of distribution's file system driver; a tag's link is a second name of the revision's, which has the same bytes."""
         root = self.registry_folder / "data" / "docker" / "registry" / "v2"
 
         def put(path, data):
@@ -235,8 +235,9 @@ class Fleet:
             h, m = d[7:], root / "repositories" / repo / "_manifests"
             put(root / "blobs" / "sha256" / h[:2] / h / "data", body)
             put(m / "revisions" / "sha256" / h / "link", d.encode())
-            put(m / "tags" / tag / "current" / "link", d.encode())
-            put(m / "tags" / tag / "index" / "sha256" / h / "link", d.encode())
+            current = m / "tags" / tag / "current"
+            current.mkdir(parents=True)
+            os.link(m / "revisions" / "sha256" / h / "link", current / "link")
 
     def _make_tokens(self, count):
         self.robots, self.tokens = [], []
@@ -315,6 +316,13 @@ class Fleet:
         e2e.ctl("stop", "registry", self.registry_folder)
         self.drop_caches_of(self.registry_folder / "data")
         e2e.ctl("start", "registry", self.registry_folder, PORT=self.registry.rsplit(":", 1)[1])
+
+    def key_folder(self, name):
+        folder = self.stack.folder / f"keys-{name}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(folder, self.stack.user)
+        return folder
 
     def restart_pools(self, **changes):
         self.stack.restart_pools(**changes)

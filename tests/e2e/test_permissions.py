@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 import api
+import oci
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "api" / "permissions"
 FIXED = ("method", "path", "body", "note")
@@ -62,6 +63,7 @@ class World:
             "INSERT INTO default_permission (organization_id, delegate_id, role) SELECT o.id, u.id, 1 FROM account o, account u"
             " WHERE o.name = %s AND u.name = 'p-other' RETURNING uuid", self.org)
         self.values.update(self.policy_values())
+        self.values.update(self.image_values())
         self.take()
 
     def take(self):
@@ -99,6 +101,17 @@ class World:
             "message": self.one("INSERT INTO message (content, media_type, severity) VALUES ('m', 'text/plain', 'info') RETURNING uuid"),
             "kid": self.one(key.format("p-kid")), "spare_kid": self.one(key.format("p-spare")),
         }
+
+    def image_values(self):
+        """An image with a live and an ended tag and a label of its own."""
+        self.stack.create_user("p-pusher")
+        api.permission(self.stack, self.repo, "p-pusher", "write")
+        client, m = self.stack.client("p-pusher"), oci.image()
+        client.push(self.repo, "v1", m)
+        client.put_manifest(self.repo, "back", m)
+        client.delete(f"/v2/{self.repo}/manifests/back")
+        label = self.one("INSERT INTO label (manifest_id, key, value, source) SELECT id, 'team', 'blue', 2 FROM manifest WHERE digest = %s RETURNING uuid", m.digest)
+        return {"digest": m.digest, "label": label}
 
     def caller(self, column):
         """A client for the column; its own name is {me}."""

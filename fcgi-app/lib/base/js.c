@@ -2,6 +2,7 @@
 #include "base/js.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/ctx.h"
@@ -221,13 +222,19 @@ ja_take(json_t *a, json_t *v)
 	json_array_append_new(a, must(v));
 }
 
+#define DUMP_SMALL 4096 /* most answers and all tokens fit: written once instead of counted first */
+
 struct str
 js_dump(struct ctx *c, const json_t *v)
 {
-	const size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+	char         small[DUMP_SMALL];
+	const size_t n = json_dumpb(v, small, sizeof small, JSON_COMPACT | JSON_ENCODE_ANY); /* what it needs, also when more */
 	char        *p = arena_alloc(c->mem, n + 1);
 
-	json_dumpb(v, p, n, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (n <= sizeof small)
+		memcpy(p, small, n);
+	else
+		json_dumpb(v, p, n, JSON_COMPACT | JSON_ENCODE_ANY);
 	p[n] = '\0';
 	return (struct str){ p, n };
 }
