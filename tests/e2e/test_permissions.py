@@ -97,6 +97,7 @@ class World:
             "prune_org": self.one(prune.format(org, "NULL")), "prune_repo": self.one(prune.format(org, repo)),
             "pin_org": self.one(pin.format(org, "NULL")), "pin_repo": self.one(pin.format(org, repo)),
             "note": self.one(f"INSERT INTO notification (repository_id, event, method, config) VALUES ({repo}, 'repo_push', 'flowdock', '{{}}') RETURNING uuid"),
+            "org_note": self.one(f"INSERT INTO namespace_notification (namespace_id, event, method, config) VALUES ({org}, 'quota_error', 'flowdock', '{{}}') RETURNING uuid"),
             "message": self.one("INSERT INTO message (content, media_type, severity) VALUES ('m', 'text/plain', 'info') RETURNING uuid"),
             "kid": self.one(key.format("p-kid")), "spare_kid": self.one(key.format("p-spare")),
         }
@@ -173,7 +174,7 @@ class World:
 def world(make_stack):
     stack = make_stack("lighttpd", name="permissions", FEATURE_SUPERUSERS_FULL_ACCESS=True, GLOBAL_READONLY_SUPER_USERS=["p-auditor"],
                        FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False,
-                       FEATURE_QUOTA_MANAGEMENT=True, FEATURE_AUTO_PRUNE=True, FEATURE_IMMUTABLE_TAGS=True)
+                       FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_AUTO_PRUNE=True, FEATURE_IMMUTABLE_TAGS=True)
     w = World(stack)
     yield w
     w.db.close()
