@@ -61,6 +61,11 @@ static const struct route ROUTES[] = {
 	                                            .path = "/f/off",
 	                                            .run = run,
 	                                            .feature = offsetof(struct conf, feature_off) + 1 },
+	{ .id = "repoOff",
+	                                            .methods = HTTP_POST,
+	                                            .path = "/api/v1/repository/<repopath:r>/off",
+	                                            .run = run,
+	                                            .feature = offsetof(struct conf, feature_off) + 1 },
 	{ 0},
 };
 static const struct route *const TABLES[] = { ROUTES, NULL };
@@ -179,6 +184,16 @@ finds_rows_and_captures(void **state)
 	assert_null(req_capture(&b->rq, "c").p);
 }
 
+/* What is switched off is no longer name of a repository either. */
+static void
+a_path_that_is_off_is_taken_for_nothing_else(void **state)
+{
+	assert_string_equal(match(*state, HTTP_GET, "/api/v1/repository/a/b/off"), "-");
+	assert_int_equal(((struct bench *)*state)->rq.allowed, 0);
+	assert_string_equal(match(*state, HTTP_POST, "/api/v1/repository/a/b/off"), "-");
+	assert_string_equal(match(*state, HTTP_GET, "/api/v1/repository/a/off"), "repo");
+}
+
 static void
 tells_methods(void **state)
 {
@@ -245,6 +260,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_rows_and_captures),
 		cmocka_unit_test(tells_methods),
+		cmocka_unit_test(a_path_that_is_off_is_taken_for_nothing_else),
 		cmocka_unit_test(refuses_tables),
 		cmocka_unit_test(backtracking_is_bounded),
 	};
