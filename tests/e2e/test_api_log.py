@@ -64,6 +64,7 @@ def test_rows_without_performer_or_with_odd_metadata(log):
         log.add(1000, metadata=text)
     rows = log.get()["logs"]
     assert len(rows) == 4 and all(r["metadata"] == {} and r["ip"] is None and "performer" not in r for r in rows)
+    log.clear()
 
 
 def test_pulls_that_wait_and_rows_without_partition_are_shown(log):

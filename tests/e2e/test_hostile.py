@@ -14,8 +14,10 @@ import threading
 import time
 import uuid
 
+import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import oci
 import stack as stack_module
@@ -238,9 +240,21 @@ def test_grants_are_whole_names(stack, owner, user):
         assert answer.split(" ")[1] in ("400", "401", "404") and '"tags"' not in answer, (path, answer)
 
 
-def test_token_of_a_public_key_service(stack, user):
-    """A key of another service does not sign registry tokens, nor does a key that is not approved."""
-    assert stack.sql("SELECT count(*) FROM service_key WHERE service <> 'quay'")[0][0] == 0
+@pytest.mark.parametrize("service, approved, status", [("quay", True, 200), ("another", True, 401), ("quay", False, 401)])
+def test_token_of_a_service_key(stack, user, service, approved, status):
+    """A key of another service does not sign registry tokens, nor does a key that is not approved; that of another host does."""
+    repo = f"{user.user}/own"
+    user.push(repo, "latest", oci.image())
+    token = user.token(f"repository:{repo}:pull")
+    key = ec.generate_private_key(ec.SECP256R1())
+    kid = secrets.token_hex(32)
+    jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+    stack.sql("INSERT INTO service_key (kid, service, jwk, expires_ms, approved_ms, approval)"
+              " VALUES (%s, %s, %s, kade_now_ms() + 3600000, CASE WHEN %s THEN kade_now_ms() END, 'x')", kid, service, json.dumps({**jwk, "kid": kid}), approved)
+    forged = jwt.encode(jwt.decode(token, options={"verify_signature": False}), key, algorithm="ES256", headers={"kid": kid})
+    assert pull_ok(user, repo, token) == 200
+    assert pull_ok(user, repo, forged) == status
+    stack.sql("DELETE FROM service_key WHERE kid = %s", kid)
 
 
 # -- revocation: the next request must fail
