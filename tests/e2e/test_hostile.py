@@ -247,8 +247,9 @@ def test_token_of_a_service_key(stack, user, service, approved, status):
     user.push(repo, "latest", oci.image())
     token = user.token(f"repository:{repo}:pull")
     key = ec.generate_private_key(ec.SECP256R1())
-    kid = secrets.token_hex(32)
     jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+    required = {m: jwk[m] for m in ("crv", "kty", "x", "y")}
+    kid = b64(hashlib.sha256(json.dumps(required, separators=(",", ":")).encode()).digest())            # RFC 7638
     stack.sql("INSERT INTO service_key (kid, service, jwk, expires_ms, approved_ms, approval)"
               " VALUES (%s, %s, %s, kade_now_ms() + 3600000, CASE WHEN %s THEN kade_now_ms() END, 'x')", kid, service, json.dumps({**jwk, "kid": kid}), approved)
     forged = jwt.encode(jwt.decode(token, options={"verify_signature": False}), key, algorithm="ES256", headers={"kid": kid})
