@@ -59,10 +59,13 @@ class Spool:
                         pass
         return total
 
+    def look(self):
+        self.most = max(self.most, self.held())
+        self.looks += 1
+
     def watch(self):
         while not self.stop.is_set():
-            self.most = max(self.most, self.held())
-            self.looks += 1
+            self.look()
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.watch)
@@ -72,6 +75,7 @@ class Spool:
     def __exit__(self, *_):
         self.stop.set()
         self.thread.join()
+        self.look()                         # a quick refusal may be over during the first one
         assert self.looks > 1
 
 
