@@ -484,9 +484,10 @@ serve(struct parent *p)
 		close(p->sig_fd);
 		code = worker_main(&(const struct worker_args){
 		    .o = p->o, .sv = sv, .listen_fd = p->listener.fd, .ready_fd = -1 });
-	} else {
-		code = serve_as_parent(p, sv);
+		listener_close(&p->listener);
+		_exit(code); /* as a parent's worker ends: what lives as long as the process is not freed */
 	}
+	code = serve_as_parent(p, sv);
 	listener_close(&p->listener);
 	return code;
 }
