@@ -22,6 +22,9 @@ enum job_id {
 	JOB_ID_UPLOADS = 2,
 	JOB_ID_AUDIT = 3,
 	JOB_ID_KEYS = 4,
+	JOB_ID_AUTOPRUNE = 20,
+	JOB_ID_QUOTA = 21,
+	JOB_ID_IMMUTABLE = 22,
 };
 enum job_lock {
 	JOB_LOCK_HOST, /* one on this host */
@@ -33,7 +36,8 @@ enum job_flags {
 	JOB_IN_RECOVERY = 4,        /* also runs in ACCOUNT_RECOVERY_MODE */
 	JOB_NOT_WITHOUT_PUSHES = 8, /* stops with DISABLE_PUSHES */
 	JOB_TAKES_PARALLEL = 16,    /* --parallel */
-	JOB_TAKES_SCOPE = 32        /* --namespace, --repository */
+	JOB_TAKES_SCOPE = 32,       /* --namespace, --repository */
+	JOB_TAKES_VERIFY = 64       /* --verify */
 };
 struct job_counts {
 	int64_t selected, done, failed, skipped, bytes;
@@ -68,7 +72,7 @@ struct job_def {
 };
 struct job_options {
 	const char *config, *textfile, *namespace_name, *repository;
-	bool dry_run, resident, status, json, verbose;
+	bool dry_run, resident, status, json, verbose, verify;
 	int64_t interval_s, max_seconds, max_items, parallel, splay_s; /* 0: not given */
 };
 struct job_due {

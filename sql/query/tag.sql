@@ -45,11 +45,32 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id OFFSET 0) t ON true;
 
+-- Ends live tags by their rows, and their counts of pulls, which go with the tag's name.
 -- name: tag_delete
--- args: tag_id int8, window_ms int8, keep_immutable bool
+-- args: repository_id int8, tag_ids int8[], window_ms int8, keep_immutable bool
+-- cols: id int8, name text, digest text
+-- rows: any
+WITH t AS (
+  UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $3
+  WHERE id = ANY($2) AND repository_id = $1 AND ended_ms IS NULL AND NOT (is_immutable AND $4) RETURNING id, name, manifest_id),
+p AS (DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name IN (SELECT name FROM t))
+SELECT t.id, t.name, m.digest FROM t JOIN manifest m ON m.id = t.manifest_id;
+
+-- What makes tags of a repository immutable. is_pending: the tags of before may not be marked yet.
+-- name: tag_policies
+-- args: repository_id int8
+-- cols: tag_pattern text, tag_pattern_matches bool, is_pending bool
+-- rows: any
+SELECT p.tag_pattern, p.tag_pattern_matches, p.backfill_after_id IS NOT NULL FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+  AND (p.repository_id IS NULL OR p.repository_id = r.id)
+WHERE r.id = $1;
+
+-- Live names of a manifest that are not immutable.
+-- name: tag_names_of_manifest
+-- args: manifest_id int8
 -- cols: name text
--- rows: at most one
-UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2 WHERE id = $1 AND ended_ms IS NULL AND NOT (is_immutable AND $3) RETURNING name;
+-- rows: any
+SELECT t.name FROM tag t WHERE t.manifest_id = $1 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND NOT t.is_immutable;
 
 -- Live names in byte order after $7; one row more than the page tells whether there are more.
 -- name: tags_list_load
@@ -185,11 +206,11 @@ SELECT (SELECT count(*) FROM m) + (SELECT count(*) FROM b);
 
 -- Points a name to a manifest by hand; the live row has been ended. 23505: somebody was quicker.
 -- name: tag_point
--- args: repository_id int8, name text, manifest_id int8, is_reversion bool
+-- args: repository_id int8, name text, manifest_id int8, is_reversion bool, is_immutable bool
 -- cols: id int8
 -- rows: one
 WITH busy AS (UPDATE manifest SET idle_since_ms = NULL WHERE id = $3 AND idle_since_ms IS NOT NULL)
-INSERT INTO tag (repository_id, manifest_id, name, is_reversion) VALUES ($1, $3, $2, $4) RETURNING id;
+INSERT INTO tag (repository_id, manifest_id, name, is_reversion, is_immutable) VALUES ($1, $3, $2, $4, $5) RETURNING id;
 
 -- name: tag_set_expiry
 -- args: id int8, expires_ms int8?, keep_immutable bool
@@ -215,23 +236,23 @@ FROM manifest m WHERE m.id = t.manifest_id AND m.digest = $3 AND t.repository_id
     ELSE t.collect_after_ms IS NULL OR t.collect_after_ms > kade_now_ms() END
 RETURNING t.id;
 
--- Tags that cosign made for a digest ($3: their names) end when no other live tag is left on that digest. $5 as above.
+-- Tags that cosign made for some digests end when no other live tag is left on that digest. $5 as above; $4: names that are to
+-- stay.
 -- name: tag_end_siblings
--- args: repository_id int8, digest text, siblings text[], window_ms int8, keep_immutable bool
+-- args: repository_id int8, digests text[], window_ms int8, kept text[], keep_immutable bool
 -- cols: name text
 -- rows: any
-UPDATE tag s SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $4
-WHERE s.repository_id = $1 AND s.name = ANY($3) AND s.ended_ms IS NULL AND NOT (s.is_immutable AND $5)
-  AND NOT EXISTS (SELECT 1 FROM manifest m JOIN tag t ON t.manifest_id = m.id
-    WHERE m.repository_id = $1 AND m.digest = $2 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
-      AND t.name !~ '^sha256-[a-f0-9]{64}[.](sig|att|sbom)$')
-RETURNING s.name;
-
--- Counts of pulls go with the tag.
--- name: tag_drop_pulls
--- args: repository_id int8, name text
--- cols: none
-DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name = $2;
+WITH s AS (
+  UPDATE tag s SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $3
+  FROM unnest($2::text[]) d(digest), unnest(ARRAY['.sig', '.att', '.sbom']) x(suffix)
+  WHERE d.digest LIKE 'sha256:%' AND s.repository_id = $1 AND s.name = replace(d.digest, ':', '-') || x.suffix AND s.ended_ms IS NULL
+    AND NOT (s.is_immutable AND $5) AND s.name <> ALL($4)
+    AND NOT EXISTS (SELECT 1 FROM manifest m JOIN tag t ON t.manifest_id = m.id
+      WHERE m.repository_id = $1 AND m.digest = d.digest AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
+        AND t.name !~ '^sha256-[a-f0-9]{64}[.](sig|att|sbom)$')
+  RETURNING s.name),
+p AS (DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name IN (SELECT name FROM s))
+SELECT name FROM s;
 
 -- name: tag_pulls_load
 -- args: facts, name text
