@@ -109,6 +109,7 @@ prune_one(struct job *j, const struct prune_target *t, struct prune_rules *rules
 static enum err_kind
 rules_of(struct job *j, const struct prune_target *t, bool use_default, bool pulls_known, struct prune_rules *rules)
 {
+	*rules = (struct prune_rules){ 0 };
 	if (!use_default)
 		return prune_rules_load(j->c, t, pulls_known, rules);
 	prune_rules_default(j->c, rules);
@@ -158,7 +159,7 @@ by_policies(struct job *j, struct job_slice *s)
 	int64_t last = whole ? db_get_i64(task, 0, PRUNE_TASK_NEXT_AFTER_REPOSITORY_ID) : 0;
 
 	TRY(db_exec(j->c, STMT_PRUNE_REPOSITORIES,
-	            DB_ARGS(db_i64(namespace_id), db_i64(last), db_i64(s->max_items), db_strn(repo)), &r));
+	            DB_ARGS(db_i64(namespace_id), db_i64(last), db_i64(s->max_items), db_strn(repo), db_bool(false)), &r));
 	TRY(prune_page(j, s, r, false, &last));
 	s->is_last = !whole;
 	if (!whole)
@@ -233,7 +234,7 @@ show(struct job *j, struct buf *out)
 	TRY(db_exec(j->c, STMT_PRUNE_TASKS, DB_ARGS(db_i64(before_ms(j)), db_strn(ns)), &tasks));
 	for (int i = 0; i < tasks->rows && left > 0; i++) {
 		TRY(db_exec(j->c, STMT_PRUNE_REPOSITORIES,
-		            DB_ARGS(db_i64(db_get_i64(tasks, i, 0)), db_i64(0), db_i64(100000), db_strn(repo)), &r));
+		            DB_ARGS(db_i64(db_get_i64(tasks, i, 0)), db_i64(0), db_i64(100000), db_strn(repo), db_bool(false)), &r));
 		TRY(show_page(j, r, false, out, &left));
 	}
 	if (j->c->conf->default_namespace_autoprune_policy != NULL) {

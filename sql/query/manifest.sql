@@ -94,7 +94,7 @@ WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.ex
 UNION ALL
 SELECT 'window', '', n.tag_window_s * 1000, NULL, NULL FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1
 UNION ALL
-SELECT 'policy', p.tag_pattern, (p.backfill_after_id IS NOT NULL)::int8, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+SELECT 'policy', p.tag_pattern, (p.backfill_after_id IS NOT NULL)::int4::int8, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
   AND (p.repository_id IS NULL OR p.repository_id = r.id)
 WHERE r.id = $1 AND $6;
 

@@ -142,15 +142,15 @@ WHERE (p.last_ran_ms IS NULL OR p.last_ran_ms < $1) AND ($2::text IS NULL OR a.n
 SELECT p.namespace_id FROM prune_task p JOIN account a ON a.id = p.namespace_id AND a.is_enabled
 WHERE (p.last_ran_ms IS NULL OR p.last_ran_ms < $1) AND ($2::text IS NULL OR a.name = $2) ORDER BY p.last_ran_ms NULLS FIRST LIMIT 10000;
 
--- Image repositories of a namespace that have rules, in the order of ids.
+-- Image repositories of a namespace that have rules ($5: all), in the order of ids.
 -- set: prune_repository  id int8, name text, namespace_id int8, namespace text, window_ms int8
 -- name: prune_repositories
--- args: namespace_id int8, after_id int8, max_items int8, repository text?
+-- args: namespace_id int8, after_id int8, max_items int8, repository text?, everyone bool
 -- cols: prune_repository
 -- rows: any
 SELECT r.id, r.name, n.id, n.name, n.tag_window_s * 1000 FROM account n JOIN repository r ON r.namespace_id = n.id
 WHERE n.id = $1 AND r.id > $2 AND r.state + 0 = 0 AND r.kind = 1 AND ($4::text IS NULL OR r.name = $4)
-  AND (EXISTS (SELECT 1 FROM prune_policy p WHERE p.namespace_id = $1 AND p.repository_id IS NULL) OR EXISTS (SELECT 1 FROM prune_policy p WHERE p.repository_id = r.id))
+  AND ($5 OR EXISTS (SELECT 1 FROM prune_policy p WHERE p.namespace_id = $1 AND p.repository_id IS NULL) OR EXISTS (SELECT 1 FROM prune_policy p WHERE p.repository_id = r.id))
 ORDER BY r.id LIMIT $3;
 
 -- All of them, for the configuration's policy.

@@ -53,7 +53,7 @@ prune_rules_load(struct ctx *c, const struct prune_target *t, bool pulls_known, 
 }
 
 void
-prune_rules_default(struct ctx *c, struct prune_rules *out)
+prune_rules_default(struct ctx *c, struct prune_rules *rules)
 {
 	const json_t *o = c->conf->default_namespace_autoprune_policy;
 	const json_t *value = json_object_get(o, "value"), *matches = json_object_get(o, "tag_pattern_matches");
@@ -61,7 +61,6 @@ prune_rules_default(struct ctx *c, struct prune_rules *out)
 	const char *method = json_string_value(json_object_get(o, "method"));
 	struct prune_rule base = { .of_namespace = true };
 
-	*out = (struct prune_rules){ 0 };
 	if (method == NULL || value == NULL)
 		return;
 	base.method = prune_method_find(str_of(method));
@@ -71,7 +70,7 @@ prune_rules_default(struct ctx *c, struct prune_rules *out)
 	                : str_of(json_is_string(value) ? json_string_value(value) : "");
 	/* Pulls before the first policy by pulls may not have been counted: such a rule needs the day it was written. */
 	if (base.method != PRUNE_NOT_PULLED)
-		(void)prune_rules_add(c, out, &base, str_of(pattern));
+		(void)prune_rules_add(c, rules, &base, str_of(pattern));
 }
 
 enum err_kind

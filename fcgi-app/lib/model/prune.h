@@ -20,8 +20,8 @@ enum err_kind prune_pulls_known(struct ctx *c, bool *known) MUST_CHECK;
 /* The rules of the namespace and the repository. Those that cannot be used are left out. */
 enum err_kind prune_rules_load(struct ctx *c, const struct prune_target *t, bool pulls_known,
                                struct prune_rules *out) MUST_CHECK;
-/* DEFAULT_NAMESPACE_AUTOPRUNE_POLICY alone; n == 0: there is none, or it cannot be used. */
-void prune_rules_default(struct ctx *c, struct prune_rules *out);
+/* Adds DEFAULT_NAMESPACE_AUTOPRUNE_POLICY, if there is one that can be used. */
+void prune_rules_default(struct ctx *c, struct prune_rules *rules);
 
 struct prune_victim {
 	struct prune_tag tag; /* borrowed from the page's rows */
