@@ -44,7 +44,7 @@ mark(struct ctx *c, const struct policy *p, const int64_t *ids, size_t n, bool *
 	TRY(hold(c, p, held));
 	if (*held) {
 		TRY(db_exec(c, STMT_IMMUTABILITY_MARK,
-		            DB_ARGS(db_i64_array(ids, n), db_bool(c->conf->feature_immutable_tags_can_expire)), &r));
+		            DB_ARGS(db_i64_array(ids, n), db_bool(c->conf->feature_immutable_tags_can_expire), db_i64(p->changed_ms)), &r));
 		TRY(db_exec(c, STMT_IMMUTABILITY_ADD_MARKED, DB_ARGS(db_i64(p->id), db_i64(r->rows)), NULL));
 	}
 	return db_commit(c);
@@ -63,7 +63,7 @@ mark_repository(struct job *j, const struct policy *p, int64_t repository_id, bo
 		const struct db_result *r;
 		size_t n = 0;
 
-		TRY(db_exec(c, STMT_IMMUTABILITY_TAGS, DB_ARGS(db_i64(repository_id), db_str(after), db_i64(PAGE)), &r));
+		TRY(db_exec(c, STMT_IMMUTABILITY_TAGS, DB_ARGS(db_i64(repository_id), db_str(after), db_i64(PAGE), db_i64(p->changed_ms)), &r));
 		rows = r->rows;
 		for (int i = 0; i < r->rows; i++) {
 			const struct str name = db_get_strn(r, i, IMMUTABILITY_TAGS_NAME);
@@ -137,7 +137,7 @@ policy_from_row(struct ctx *c, const struct db_result *r)
 		            .pattern = db_get_strn(r, 0, IMMUTABILITY_NEXT_TAG_PATTERN),
 		            .matches = db_get_bool(r, 0, IMMUTABILITY_NEXT_TAG_PATTERN_MATCHES) };
 
-	tag_policies_add(c, &p.compiled, p.pattern, p.matches, false);
+	tag_policies_add(c, &p.compiled, p.pattern, p.matches, 0);
 	return p;
 }
 

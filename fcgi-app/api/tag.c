@@ -54,7 +54,8 @@ target_of(const struct req *rq)
                       .is_immutable = db_get_bool(r, 0, TAG_CHANGE_LOAD_IS_IMMUTABLE) &&
 		                       rq->c->conf->feature_immutable_tags,
                       .start_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_START_MS),
-                      .expires_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_EXPIRES_MS)},
+                      .expires_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_EXPIRES_MS),
+                      .released_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_RELEASED_MS)},
 		.manifest_id = db_get_i64(r, 0, TAG_CHANGE_LOAD_TARGET_ID),
 		.window_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_WINDOW_S) * 1000,
 		.now_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_NOW_MS)
@@ -173,6 +174,7 @@ change_immutable(struct req *rq, struct target *g)
 	jo_bool(meta, "immutable", want);
 	jo_bool(meta, "previous_immutable", g->t.is_immutable);
 	g->t.is_immutable = want;
+	g->t.released_ms = want ? 0 : g->now_ms;
 	return log_tag(rq, AUDIT_change_tag_immutability, meta);
 }
 
@@ -184,6 +186,7 @@ move_of(const struct req *rq, const struct target *g, struct str digest, bool is
 		                  .manifest_id = g->manifest_id,
 		                  .digest = digest,
 		                  .old_digest = g->t.digest,
+		                  .released_ms = g->t.released_ms,
 		                  .window_ms = g->window_ms,
 		                  .is_restore = is_restore };
 }

@@ -202,7 +202,7 @@ delete_tag(struct req *rq, struct str tag)
 	if (db_is_null(r, 0, TAG_DELETE_LOAD_ID))
 		return manifest_unknown(rq);
 	t = (struct tag_item){ .id = db_get_i64(r, 0, TAG_DELETE_LOAD_ID), .name = tag, .digest = db_get_strn(r, 0, TAG_DELETE_LOAD_DIGEST),
-		               .is_immutable = db_get_bool(r, 0, TAG_DELETE_LOAD_IS_IMMUTABLE) };
+		               .is_immutable = db_get_bool(r, 0, TAG_DELETE_LOAD_IS_IMMUTABLE), .released_ms = db_get_i64(r, 0, TAG_DELETE_LOAD_RELEASED_MS) };
 	TRY(tag_held(rq->c, rq->facts.repository_id, &t, &held));
 	if (held)
 		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, tag));

@@ -75,8 +75,8 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
 SELECT id, digest, media_type, bytes FROM manifest WHERE repository_id = $1 AND digest = $2 AND NOT is_removed;
 
 -- What a push needs to know of the repository: which of the digests are blobs or manifests that it may refer to, and the
--- live tags of the names it moves; the namespace's time machine window; with $6 the policies that make tags immutable (size 1:
--- the tags of before may not be marked yet).
+-- live tags of the names it moves; the namespace's time machine window; with $6 the policies that make tags immutable (size:
+-- since when the tags of before may not be marked yet; of a tag: when it was released).
 -- name: manifest_push_parts
 -- args: repository_id int8, blobs text[], children text[], tags text[], window_ms int8, with_policies bool
 -- cols: kind text, digest text, size_bytes int8, media_type text?, flag bool?
@@ -88,13 +88,13 @@ UNION ALL
 SELECT 'child', m.digest, octet_length(m.bytes)::int8, m.media_type, m.is_index
 FROM manifest m WHERE m.repository_id = $1 AND m.digest = ANY($3) AND NOT m.is_removed
 UNION ALL
-SELECT 'tag', t.name, 0, m.digest, t.is_immutable
+SELECT 'tag', t.name, COALESCE(t.released_ms, 0), m.digest, t.is_immutable
 FROM tag t JOIN manifest m ON m.id = t.manifest_id
 WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
 UNION ALL
 SELECT 'window', '', n.tag_window_s * 1000, NULL, NULL FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1
 UNION ALL
-SELECT 'policy', p.tag_pattern, (p.backfill_after_id IS NOT NULL)::int4::int8, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+SELECT 'policy', p.tag_pattern, CASE WHEN p.backfill_after_id IS NOT NULL THEN p.changed_ms ELSE 0 END, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
   AND (p.repository_id IS NULL OR p.repository_id = r.id)
 WHERE r.id = $1 AND $6;
 

@@ -98,11 +98,11 @@ FROM prune_policy p WHERE p.namespace_id = $1 AND (p.repository_id IS NULL OR p.
 -- Live tags of a repository, the newest first, behind ($2, $3); with $5 when each was pulled last, by its name or its digest.
 -- name: prune_tags
 -- args: repository_id int8, before_ms int8, after_name text, max_items int4, with_pulls bool
--- cols: id int8, name text, start_ms int8, is_immutable bool, pulled_ms int8?
+-- cols: id int8, name text, start_ms int8, is_immutable bool, pulled_ms int8?, released_ms int8?
 -- rows: any
 SELECT t.id, t.name, t.start_ms, t.is_immutable, CASE WHEN $5 THEN GREATEST(
   (SELECT p.last_ms FROM tag_pull p WHERE p.repository_id = $1 AND p.tag_name = t.name),
-  (SELECT p.last_ms FROM manifest m JOIN manifest_pull p ON p.repository_id = $1 AND p.digest = m.digest WHERE m.id = t.manifest_id)) END
+  (SELECT p.last_ms FROM manifest m JOIN manifest_pull p ON p.repository_id = $1 AND p.digest = m.digest WHERE m.id = t.manifest_id)) END, t.released_ms
 FROM tag t WHERE t.repository_id = $1 AND t.ended_ms IS NULL AND t.start_ms <= $2 AND (t.start_ms < $2 OR t.name > $3)
   AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
 ORDER BY t.start_ms DESC, t.name LIMIT $4;
@@ -202,13 +202,13 @@ WHERE p.backfill_after_id IS NOT NULL AND p.changed_ms < kade_now_ms() - 60000 O
 -- rows: any
 SELECT r.id FROM repository r WHERE r.namespace_id = $1 AND r.id > $3 AND ($2::int8 IS NULL OR r.id = $2) AND r.state + 0 <> 3 ORDER BY r.id LIMIT $4;
 
--- Live tags of a repository that are not immutable, by name.
+-- Live tags of a repository that are not immutable and were not released since the policy was written ($4), by name.
 -- name: immutability_tags
--- args: repository_id int8, after_name text, max_items int8
+-- args: repository_id int8, after_name text, max_items int8, changed_ms int8
 -- cols: id int8, name text
 -- rows: any
 SELECT t.id, t.name FROM tag t WHERE t.repository_id = $1 AND t.ended_ms IS NULL AND t.name > $2 AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND NOT t.is_immutable
-ORDER BY t.name LIMIT $3;
+  AND (t.released_ms IS NULL OR t.released_ms < $4) ORDER BY t.name LIMIT $3;
 
 -- Holds the policy as it was read. No row: it was changed or removed.
 -- name: immutability_hold
@@ -219,11 +219,12 @@ SELECT id FROM immutability_policy WHERE id = $1 AND changed_ms = $2 FOR UPDATE;
 
 -- $2: immutable tags may keep their expiry.
 -- name: immutability_mark
--- args: ids int8[], may_expire bool
+-- args: ids int8[], may_expire bool, changed_ms int8
 -- cols: id int8
 -- rows: any
 UPDATE tag SET is_immutable = true, expires_ms = CASE WHEN $2 THEN expires_ms END
-WHERE id = ANY($1) AND ended_ms IS NULL AND NOT is_immutable AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) RETURNING id;
+WHERE id = ANY($1) AND ended_ms IS NULL AND NOT is_immutable AND (expires_ms IS NULL OR expires_ms > kade_now_ms())
+  AND (released_ms IS NULL OR released_ms < $3) RETURNING id;
 
 -- How far the marking has come; NULL: it is through.
 -- name: immutability_step

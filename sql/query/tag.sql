@@ -37,11 +37,11 @@ WHERE NOT EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = $1 AND t.name = $2
 
 -- name: tag_delete_load
 -- args: facts, name text
--- cols: facts, id int8?, digest text?, is_immutable bool?, window_s int8?
+-- cols: facts, id int8?, digest text?, is_immutable bool?, window_s int8?, released_ms int8?
 -- rows: one
-SELECT f.*, t.id, t.digest, t.is_immutable, t.tag_window_s
+SELECT f.*, t.id, t.digest, t.is_immutable, t.tag_window_s, t.released_ms
 FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
-  SELECT t.id, m.digest, t.is_immutable, n.tag_window_s FROM tag t JOIN manifest m ON m.id = t.manifest_id, account n
+  SELECT t.id, m.digest, t.is_immutable, n.tag_window_s, t.released_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id, account n
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id OFFSET 0) t ON true;
 
@@ -56,21 +56,22 @@ WITH t AS (
 p AS (DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name IN (SELECT name FROM t))
 SELECT t.id, t.name, m.digest FROM t JOIN manifest m ON m.id = t.manifest_id;
 
--- What makes tags of a repository immutable. is_pending: the tags of before may not be marked yet.
+-- What makes tags of a repository immutable. pending_ms: when the policy was written, while the tags of before may not be marked
+-- yet.
 -- name: tag_policies
 -- args: repository_id int8
--- cols: tag_pattern text, tag_pattern_matches bool, is_pending bool
+-- cols: tag_pattern text, tag_pattern_matches bool, pending_ms int8?
 -- rows: any
-SELECT p.tag_pattern, p.tag_pattern_matches, p.backfill_after_id IS NOT NULL FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+SELECT p.tag_pattern, p.tag_pattern_matches, CASE WHEN p.backfill_after_id IS NOT NULL THEN p.changed_ms END FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
   AND (p.repository_id IS NULL OR p.repository_id = r.id)
 WHERE r.id = $1;
 
 -- Live names of a manifest that are not immutable.
 -- name: tag_names_of_manifest
 -- args: manifest_id int8
--- cols: name text
+-- cols: name text, released_ms int8?
 -- rows: any
-SELECT t.name FROM tag t WHERE t.manifest_id = $1 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND NOT t.is_immutable;
+SELECT t.name, t.released_ms FROM tag t WHERE t.manifest_id = $1 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND NOT t.is_immutable;
 
 -- Live names in byte order after $7; one row more than the page tells whether there are more.
 -- name: tags_list_load
@@ -149,12 +150,12 @@ WHERE m.id = ANY($1) AND m.is_index AND octet_length(m.bytes) <= $2 ORDER BY m.i
 -- One live tag for a change by the REST API; $8, $9: the manifest that it may be pointed to, visible as for a pull by digest.
 -- name: tag_change_load
 -- args: facts, name text, digest text?, window_ms int8
--- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8
+-- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8, released_ms int8?
 -- rows: one
-SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, (SELECT n.tag_window_s FROM account n WHERE n.id = f.namespace_id), m.id, kade_now_ms()
+SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, (SELECT n.tag_window_s FROM account n WHERE n.id = f.namespace_id), m.id, kade_now_ms(), t.released_ms
 FROM repo_facts($1, $2, $3, $4, $5, $6) f
 LEFT JOIN LATERAL (
-  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
+  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms, t.released_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON true
 LEFT JOIN LATERAL (
@@ -166,13 +167,13 @@ LEFT JOIN LATERAL (
 -- The same for a restore: a manifest of which the time machine still shows a tag will do, too.
 -- name: tag_restore_load
 -- args: facts, name text, digest text?, window_ms int8
--- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8
+-- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8, released_ms int8?
 -- rows: one
-SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, n.window_s, m.id, kade_now_ms()
+SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, n.window_s, m.id, kade_now_ms(), t.released_ms
 FROM repo_facts($1, $2, $3, $4, $5, $6) f
 LEFT JOIN LATERAL (SELECT n.tag_window_s AS window_s FROM account n WHERE n.id = f.namespace_id OFFSET 0) n ON true
 LEFT JOIN LATERAL (
-  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
+  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms, t.released_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON true
 LEFT JOIN LATERAL (
@@ -223,7 +224,7 @@ UPDATE tag SET expires_ms = $2 WHERE id = $1 AND ended_ms IS NULL AND NOT (is_im
 -- args: id int8, is_immutable bool, may_expire bool
 -- cols: id int8
 -- rows: at most one
-UPDATE tag SET is_immutable = $2 WHERE id = $1 AND ended_ms IS NULL AND (NOT $2 OR $3 OR expires_ms IS NULL) RETURNING id;
+UPDATE tag SET is_immutable = $2, released_ms = CASE WHEN NOT $2 THEN kade_now_ms() END WHERE id = $1 AND ended_ms IS NULL AND (NOT $2 OR $3 OR expires_ms IS NULL) RETURNING id;
 
 -- Takes the ended rows of a name and digest out of the time machine: they can be collected now. $5: immutable ones stay.
 -- name: tag_forget

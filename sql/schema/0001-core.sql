@@ -238,7 +238,8 @@ CREATE TABLE tag (
   expires_ms int8,                                -- asked for
   ended_ms int8,                                  -- moved, deleted or found expired
   collect_after_ms int8,                          -- set when it ends; NULL while immutable
-  is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false
+  is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false,
+  released_ms int8                                -- when an administrator last made it changeable again
 );
 CREATE UNIQUE INDEX tag_live ON tag (repository_id, name) WHERE ended_ms IS NULL;
 -- With the ends, so that a list skips to a late page, or to a name that holds a text, within the index.

@@ -16,7 +16,7 @@ from test_jobs import Jobs
 @pytest.fixture(scope="module")
 def held(make_stack):
     return make_stack("lighttpd", name="held", FEATURE_IMMUTABLE_TAGS=True, PERMANENTLY_DELETE_TAGS=True, FEATURE_AUTO_PRUNE=True, FEATURE_RATE_LIMITS=False,
-                      AUTOPRUNE_TASK_RUN_MINIMUM_INTERVAL_MINUTES=0)
+                      DEFAULT_LABEL_KEY_RESERVED_PREFIXES=["com.docker."])
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,13 @@ class Place:
 
     def __init__(self, held, admin, web):
         self.stack, self.oci, self.web = held, admin, web
-        self.repo = f"admin/p{secrets.token_hex(5)}"
+        self.repo = api.repository(held, f"admin/p{secrets.token_hex(5)}")
         self.one, self.two = oci.image(1, 300), oci.image(1, 300)
 
     def push(self, tag, m=None):
         return self.oci.push(self.repo, tag, m or self.one)
 
-    def policy(self, pattern, matches=True, of="repository"):
-        assert of == "repository"
+    def policy(self, pattern, matches=True):
         r = self.web.post(f"repository/{self.repo}/immutabilitypolicy/", {"tagPattern": pattern, "tagPatternMatches": matches})
         assert r.status_code == 201, r.text
         return r.json()["uuid"]
@@ -158,11 +157,24 @@ def test_expiry_by_label_gives_way(place):
     assert place.rows("t") == [(m.digest, True, False, False)] and place.rows("u") == [(m.digest, False, False, True)]
 
 
-def test_an_administrator_lets_go(place):
-    place.policy("t")
-    place.push("t")
+@pytest.mark.parametrize("when", ["made under the policy", "before the policy"])
+def test_an_administrator_lets_go(place, held, when):
+    """It stays so, whenever the job comes; a policy that is written later holds the tag again."""
+    if when == "made under the policy":
+        place.policy("t.*")
+    for t in ("t", "t2"):
+        place.push(t)
+    if when != "made under the policy":
+        place.policy("t.*")
     assert place.tag("t", immutable=False).status_code == 201
+    held.sql("UPDATE immutability_policy SET changed_ms = changed_ms - 120000 WHERE backfill_after_id IS NOT NULL")
+    Jobs(held).run("kade-immutable")
+    assert not place.rows("t")[0][1] and place.rows("t2")[0][1]
     assert place.web.delete(f"repository/{place.repo}/tag/t").status_code == 204
+    assert place.web.delete(f"repository/{place.repo}/tag/t2").status_code == 409
+    assert place.tag("t2", immutable=False).status_code == 201
+    place.policy("t2")
+    assert place.web.delete(f"repository/{place.repo}/tag/t2").status_code == 409
 
 
 def test_a_removed_policy_leaves_its_marks(place):

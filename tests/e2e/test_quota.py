@@ -236,7 +236,7 @@ class TestSizes:
 class TestPeopleHear:
     def test_warning(self, tight, root, org):
         m = oci.image(1, 5000)
-        limit(tight, org, 2 * size_of(m) + 4000, warning=40)
+        limit(tight, org, 2 * size_of(m) + 4000, warning=30)
         root.push(f"{org}/a", "t", m)
         assert notes(tight, org) == [("quota_warning", {"namespace": org})]
         root.push(f"{org}/a", "u", oci.image(1, 100))

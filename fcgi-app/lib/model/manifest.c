@@ -75,7 +75,7 @@ manifest_parts_load(struct ctx *c, const struct manifest_push *p, struct manifes
 	for (int i = 0; i < r->rows; i++)
 		if (str_eq(db_get_strn(r, i, MANIFEST_PUSH_PARTS_KIND), STR("policy")))
 			tag_policies_add(c, &out->policies, db_get_strn(r, i, MANIFEST_PUSH_PARTS_DIGEST), db_get_bool(r, i, MANIFEST_PUSH_PARTS_FLAG),
-			                 db_get_i64(r, i, MANIFEST_PUSH_PARTS_SIZE_BYTES) != 0);
+			                 db_get_i64(r, i, MANIFEST_PUSH_PARTS_SIZE_BYTES));
 	return ERR_NONE;
 }
 
@@ -141,7 +141,7 @@ manifest_parts_check(struct ctx *c, const struct manifest_push *p, const struct 
 		const int row = find_part(parts, STR("tag"), p->tags[i]);
 		/* Pushing again what an immutable tag points to already is no change (Differs: Quay refuses it). */
 		if (row >= 0 && c->conf->feature_immutable_tags && !str_eq(db_get_strn(parts->r, row, MANIFEST_PUSH_PARTS_MEDIA_TYPE), oci_digest_str(&p->digest)) &&
-		    (db_get_bool(parts->r, row, MANIFEST_PUSH_PARTS_FLAG) || tag_policies_hold(&parts->policies, p->tags[i])))
+		    (db_get_bool(parts->r, row, MANIFEST_PUSH_PARTS_FLAG) || tag_policies_hold(&parts->policies, p->tags[i], db_get_i64(parts->r, row, MANIFEST_PUSH_PARTS_SIZE_BYTES))))
 			return oci_tag_immutable(c, str_dup(c->mem, p->tags[i]));
 	}
 	return ERR_NONE;

@@ -95,7 +95,7 @@ is_out(struct ctx *c, const struct prune_walk *w, const struct db_result *r, int
 	struct oci_digest subject;
 
 	return (db_get_bool(r, row, PRUNE_TAGS_IS_IMMUTABLE) && c->conf->feature_immutable_tags) ||
-	       oci_sibling_parse(name, &subject) || tag_policies_hold(&w->policies, name);
+	       oci_sibling_parse(name, &subject) || tag_policies_hold(&w->policies, name, db_get_i64(r, row, PRUNE_TAGS_RELEASED_MS));
 }
 
 enum err_kind

@@ -11,7 +11,8 @@
 
 struct tag_policy {
 	struct tag_pattern *pattern; /* NULL: wants nothing */
-	bool matches, is_pending;
+	bool matches;
+	int64_t pending_ms;
 };
 
 static void
@@ -21,7 +22,7 @@ free_pattern(void *p)
 }
 
 void
-tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool matches, bool is_pending)
+tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool matches, int64_t pending_ms)
 {
 	struct tag_pattern *compiled = tag_pattern_compile(pattern);
 
@@ -34,8 +35,8 @@ tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool
 			v[i] = p->v[i];
 		p->v = v;
 	}
-	p->v[p->n++] = (struct tag_policy){ compiled, matches, is_pending };
-	p->has_pending |= is_pending;
+	p->v[p->n++] = (struct tag_policy){ compiled, matches, pending_ms };
+	p->has_pending |= pending_ms != 0;
 }
 
 void
@@ -45,7 +46,7 @@ tag_policies_from_rows(struct ctx *c, const struct db_result *r, struct tag_poli
 	for (int i = 0; i < r->rows; i++)
 		tag_policies_add(c, out, db_get_strn(r, i, TAG_POLICIES_TAG_PATTERN),
 		                 db_get_bool(r, i, TAG_POLICIES_TAG_PATTERN_MATCHES),
-		                 db_get_bool(r, i, TAG_POLICIES_IS_PENDING));
+		                 db_get_i64(r, i, TAG_POLICIES_PENDING_MS));
 }
 
 enum err_kind
@@ -61,26 +62,23 @@ tag_policies_load(struct ctx *c, int64_t repository_id, struct tag_policies *out
 	return ERR_NONE;
 }
 
-static bool
-any_wants(const struct tag_policies *p, struct str name, bool pending_only)
+bool
+tag_policies_want(const struct tag_policies *p, struct str name)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if ((p->v[i].is_pending || !pending_only) &&
-		    tag_pattern_fits(p->v[i].pattern, name) == p->v[i].matches)
+		if (tag_pattern_fits(p->v[i].pattern, name) == p->v[i].matches)
 			return true;
 	return false;
 }
 
 bool
-tag_policies_want(const struct tag_policies *p, struct str name)
+tag_policies_hold(const struct tag_policies *p, struct str name, int64_t released_ms)
 {
-	return any_wants(p, name, false);
-}
-
-bool
-tag_policies_hold(const struct tag_policies *p, struct str name)
-{
-	return p->has_pending && any_wants(p, name, true);
+	for (size_t i = 0; i < p->n && p->has_pending; i++)
+		if (p->v[i].pending_ms > released_ms &&
+		    tag_pattern_fits(p->v[i].pattern, name) == p->v[i].matches)
+			return true;
+	return false;
 }
 
 enum err_kind
@@ -97,7 +95,7 @@ tag_policies_hold_of_manifest(struct ctx *c, const struct tag_policies *p, int64
 	*names = ARENA_ARRAY(c->mem, struct str, (size_t)r->rows + 1);
 	for (int i = 0; i < r->rows; i++) {
 		const struct str name = db_get_strn(r, i, TAG_NAMES_OF_MANIFEST_NAME);
-		if (tag_policies_hold(p, name))
+		if (tag_policies_hold(p, name, db_get_i64(r, i, TAG_NAMES_OF_MANIFEST_RELEASED_MS)))
 			(*names)[(*n)++] = name;
 	}
 	return ERR_NONE;

@@ -18,16 +18,18 @@ struct tag_policies {
 	size_t n;
 	bool has_pending; /* some may hold tags that are not marked yet */
 };
-/* Adds a policy; what is no regular expression wants nothing. The compiled pattern goes with c->mem. */
-void tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool matches, bool is_pending);
+/* Adds a policy; what is no regular expression wants nothing. pending_ms: when it was written, while tags of before may not be
+ * marked; 0: they are. The compiled pattern goes with c->mem. */
+void tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool matches, int64_t pending_ms);
 /* Of one repository. Without FEATURE_IMMUTABLE_TAGS there are none, and no statement is sent. */
 enum err_kind tag_policies_load(struct ctx *c, int64_t repository_id, struct tag_policies *out) MUST_CHECK;
 /* From the rows of STMT_TAG_POLICIES. */
 void tag_policies_from_rows(struct ctx *c, const struct db_result *r, struct tag_policies *out);
 /* Is a tag of this name to be immutable when it is made? */
 bool tag_policies_want(const struct tag_policies *p, struct str name);
-/* Is a live tag of this name immutable although its row does not say so yet? */
-bool tag_policies_hold(const struct tag_policies *p, struct str name);
+/* Is a live tag of this name immutable although its row does not say so yet? released_ms: when an administrator made it
+ * changeable (0 = never), against which policies of before count no more. */
+bool tag_policies_hold(const struct tag_policies *p, struct str name, int64_t released_ms);
 /* The live tags of a manifest that are held so. Given. */
 enum err_kind tag_policies_hold_of_manifest(struct ctx *c, const struct tag_policies *p, int64_t manifest_id,
                                             struct str **names, size_t *n) MUST_CHECK;

@@ -101,7 +101,7 @@ held_siblings(struct ctx *c, const struct tag_policies *p, const struct str *dig
 
 		for (int w = 0; w < OCI_SIBLINGS && oci_digest_parse(digests[i], &d); w++) {
 			oci_sibling_tag(&d, (enum oci_sibling)w, name);
-			if (tag_policies_hold(p, str_of(name)))
+			if (tag_policies_hold(p, str_of(name), 0))
 				(*kept)[k++] = str_of(str_dup_c(c->mem, name));
 		}
 	}
@@ -163,7 +163,7 @@ tag_move(struct ctx *c, const struct tag_move *m, bool *by_policy)
 	const struct tag_remove d = { .repository_id = m->repository_id, .window_ms = m->window_ms, .policies = &policies };
 
 	TRY(end_old_row(c, m, &policies));
-	if (m->old_digest.n > 0 && tag_policies_hold(&policies, m->name))
+	if (m->old_digest.n > 0 && tag_policies_hold(&policies, m->name, m->released_ms))
 		return tag_immutable_error(c, "overwrite", m->name);
 	*by_policy = tag_policies_want(&policies, m->name);
 	if (m->is_restore)
@@ -186,7 +186,7 @@ tag_held(struct ctx *c, int64_t repository_id, const struct tag_item *t, bool *h
 	if (*held)
 		return ERR_NONE;
 	TRY(tag_policies_load(c, repository_id, &policies));
-	*held = tag_policies_hold(&policies, t->name);
+	*held = tag_policies_hold(&policies, t->name, t->released_ms);
 	return ERR_NONE;
 }
 
@@ -217,7 +217,7 @@ tag_remove(struct ctx *c, int64_t repository_id, const struct tag_item *t, int64
 
 	*ended = false;
 	TRY(tag_policies_load(c, repository_id, &policies));
-	if (tag_policies_hold(&policies, t->name))
+	if (tag_policies_hold(&policies, t->name, t->released_ms))
 		return ERR_NONE;
 	TRY(tag_remove_rows(c,
 	                    &(struct tag_remove){ .repository_id = repository_id,

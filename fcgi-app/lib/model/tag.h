@@ -20,6 +20,7 @@ struct tag_item { /* a tag with what every list shows of its manifest; slices bo
 	int64_t ended_ms;   /* moved, deleted or found expired; 0 = not yet */
 	bool is_reversion;  /* made by a restore */
 	bool is_immutable, is_index;
+	int64_t released_ms; /* where it was asked for: when it was made changeable again; 0 = never */
 	struct str digest;
 	int64_t size_bytes; /* compressed layers; -1 = not known: an index */
 };
@@ -34,6 +35,7 @@ struct tag_move {
 	int64_t manifest_id;   /* to point to */
 	struct str digest;     /* of it */
 	struct str old_digest; /* what the name points to now; n == 0: nothing */
+	int64_t released_ms;   /* of the row that ends */
 	int64_t window_ms;     /* of the namespace's time machine */
 	bool is_restore; /* the new row is a reversion, and its manifest may have been deleted by digest */
 };

@@ -202,17 +202,19 @@ policies_of_immutability(void **state)
 
 	(void)state;
 	assert_false(tag_policies_want(&p, STR("v1")));
-	tag_policies_add(c, &p, STR("v[0-9]+"), true, false);
+	tag_policies_add(c, &p, STR("v[0-9]+"), true, 0);
 	assert_true(tag_policies_want(&p, STR("v1")));
 	assert_false(tag_policies_want(&p, STR("v1-dev"))); /* the whole name */
-	assert_false(tag_policies_hold(&p, STR("v1")));     /* its tags are marked */
-	tag_policies_add(c, &p, STR("("), true, true);
+	assert_false(tag_policies_hold(&p, STR("v1"), 0)); /* its tags are marked */
+	tag_policies_add(c, &p, STR("("), true, 5);
 	assert_false(p.has_pending); /* no expression: it wants nothing */
-	tag_policies_add(c, &p, STR("dev.*"), false, true);
-	assert_true(p.has_pending && tag_policies_hold(&p, STR("main")) && tag_policies_want(&p, STR("main")));
-	assert_false(tag_policies_hold(&p, STR("dev-1")));
+	tag_policies_add(c, &p, STR("dev.*"), false, 5);
+	assert_true(p.has_pending && tag_policies_hold(&p, STR("main"), 0) && tag_policies_want(&p, STR("main")));
+	assert_false(tag_policies_hold(&p, STR("dev-1"), 0));
+	assert_true(tag_policies_hold(&p, STR("main"), 4)); /* released before the policy */
+	assert_false(tag_policies_hold(&p, STR("main"), 5));
 	for (int i = 0; i < 40; i++)
-		tag_policies_add(c, &p, str_of(str_fmt(c->mem, "n%d", i)), true, true);
+		tag_policies_add(c, &p, str_of(str_fmt(c->mem, "n%d", i)), true, 5);
 	assert_true(tag_policies_want(&p, STR("n0")) && tag_policies_want(&p, STR("n39")) && tag_policies_want(&p, STR("v7")));
 	drop(c);
 }
