@@ -392,6 +392,16 @@ stop(struct parent *p, bool at_once)
 }
 
 static void
+reopen_logs(const struct serving *sv)
+{
+	if (sv == NULL)
+		return;
+	log_reopen(sv->log);
+	if (sv->access != sv->log)
+		log_reopen(sv->access);
+}
+
+static void
 take_signals(struct parent *p)
 {
 	int sig;
@@ -409,11 +419,8 @@ take_signals(struct parent *p)
 			reload(p);
 			break;
 		case SIGUSR2:
-			if (p->now != NULL) {
-				log_reopen(p->now->log);
-				if (p->now->access != p->now->log)
-					log_reopen(p->now->access);
-			}
+			reopen_logs(p->now);
+			reopen_logs(p->next); /* its workers may not be forked yet */
 			tell(p, 0, SIGUSR2);
 			say(p, LOG_LEVEL_INFO, "logs reopened");
 			break;
