@@ -14,6 +14,7 @@ struct options {
 	int drain_timeout_s;
 	int64_t max_requests; /* per worker; 0 = no end */
 	bool managed, check;
+	bool take_over; /* --take-over */
 };
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 

@@ -34,6 +34,7 @@
 
 #define KEEP_IDLE_MS   10000
 #define LOOK_MS        2000
+#define SETTLE_MS      50 /* who found the path before it went has connected by then */
 #define LINGER_MS      2000
 #define DIRECT_BYTES   16384
 #define RECORD_BYTES   65528 /* a multiple of 8 below 64 KiB: no padding */
@@ -111,6 +112,13 @@ fcgi_stop(struct fcgi_stop *stop)
 		;
 }
 
+void
+fcgi_stop_empty(struct fcgi_stop *stop)
+{
+	atomic_store(&stop->empty, true);
+	fcgi_stop(stop);
+}
+
 static void
 set_up(const struct fcgi_conn *f, int fd)
 {
@@ -127,10 +135,13 @@ static bool
 accept_next(struct fcgi_conn *f)
 {
 	struct epoll_event ev;
-	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN };
+	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN },
+	              queue = { .fd = f->listen_fd, .events = POLLIN };
+	bool settled = false;
 
 	while (!f->last) {
-		f->last = atomic_load_explicit(&f->stop->set, memory_order_relaxed);
+		const bool stopping = atomic_load(&f->stop->set);
+		f->last = stopping && !atomic_load(&f->stop->empty);
 		const int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
 			set_up(f, fd);
@@ -138,9 +149,11 @@ accept_next(struct fcgi_conn *f)
 			f->r.keepConnection = 1; /* else FCGX_Accept_r() closes what it finds */
 			return true;
 		}
-		if (f->last)
+		if (f->last || settled)
 			break;
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (stopping && (errno == EAGAIN || errno == EWOULDBLOCK))
+			settled = poll(&queue, 1, SETTLE_MS) == 0;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			epoll_wait(f->epoll_fd, &ev, 1, LOOK_MS);
 		else if (errno != EINTR &&
 		         errno != ECONNABORTED) /* no descriptors, no memory: others may end first */
