@@ -1,7 +1,7 @@
 -- Manifests: reads with their audit row and pull delta, the push, deletion, referrers.
 -- set: manifest  id int8?, digest text?, media_type text?, bytes bytea?
 
--- A pull by tag, and its audit row. $8 audit kind, $9 metadata without its closing brace, $10 address, $11
+-- A pull by tag, and its audit row, for a strict pull log. $8 audit kind, $9 metadata without its closing brace, $10 address, $11
 -- synchronous_commit of this statement. `expired`: no live tag, but one of the past.
 -- name: manifest_by_tag_load
 -- args: facts, tag text, audit_kind int2, metadata text, ip text?, sync text
@@ -42,7 +42,8 @@ log AS (
   FROM m WHERE set_config('synchronous_commit', $12, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
 
--- The two reads without anything to count: HEAD, and all reads of a read-only registry, whose database may be a standby. Same
+-- The reads that write nothing: pulls whose log rows are collected (the usual case, audit_inbox_add), HEAD, and all reads of a
+-- read-only registry, whose database may be a standby. Same
 -- leading columns. Names of columns and conditions are those of the statements above.
 -- name: manifest_by_tag_quiet
 -- args: facts, tag text
