@@ -225,7 +225,7 @@ RETURNING id;
 -- its subject, so a visible subject answers for all of them at once. Where it is gone, those stay that were pushed just now or
 -- that a tag holds, their own or that of an index with them: no walk for each.
 -- name: referrers_load
--- args: facts, digest text, artifact_type text?, window_ms int8, page int4
+-- args: facts, digest text, artifact_type text?, window_ms int8, after_id int8, page int4
 -- cols: facts, id int8?, digest text?, media_type text?, size_bytes int8?, artifact_type text?, annotations text?
 -- rows: at least one
 SELECT f.*, m.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
@@ -234,13 +234,13 @@ LEFT JOIN LATERAL (
   FROM manifest s WHERE f.may_read AND s.repository_id = f.repository_id AND s.digest = $7 AND NOT s.is_removed OFFSET 0) s ON true
 LEFT JOIN LATERAL (
   SELECT m.id, m.digest, m.media_type, octet_length(m.bytes)::int8, m.artifact_type, m.annotations
-  FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed
+  FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed AND m.id > $10
     AND ($8::text IS NULL OR m.artifact_type = $8)
     AND (s.is_visible OR m.idle_since_ms > kade_now_ms() - $9
       OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()))
       OR EXISTS (SELECT 1 FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed JOIN tag t ON t.manifest_id = p.id
         WHERE c.child_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())))
-  ORDER BY m.id LIMIT $10) m ON true
+  ORDER BY m.id LIMIT $11) m ON true
 ORDER BY m.id;
 
 -- The index under the fallback tag of a digest, whose entries are merged into the referrers list.
