@@ -30,6 +30,8 @@ static const char HELP[] =
     "  --managed             one process without a parent, for mod_fcgid and lighttpd's bin-path\n"
     "  --pid-file FILE       the parent's process id\n"
     "  --check               only check the configuration\n"
+    "  --routes              print every path that is served, as Markdown, and stop\n"
+    "  --openapi             print the API as an OpenAPI 3.0 document, and stop\n"
     "  --version, --help\n"
     "\n"
     "Signals: TERM finish running requests and stop (twice: at once), QUIT stop at once,\n"
@@ -48,6 +50,8 @@ enum {
 	OPT_MANAGED,
 	OPT_PID,
 	OPT_CHECK,
+	OPT_ROUTES,
+	OPT_OPENAPI,
 	OPT_VERSION,
 	OPT_HELP
 };
@@ -64,6 +68,8 @@ static const struct option LONG[] = {
 	{ "managed",       no_argument,       NULL, OPT_MANAGED},
 	{ "pid-file",      required_argument, NULL, OPT_PID    },
 	{ "check",         no_argument,       NULL, OPT_CHECK  },
+	{ "routes",        no_argument,       NULL, OPT_ROUTES },
+	{ "openapi",       no_argument,       NULL, OPT_OPENAPI},
 	{ "version",       no_argument,       NULL, OPT_VERSION},
 	{ "help",          no_argument,       NULL, OPT_HELP   },
 	{ NULL,            0,                 NULL, 0          }
@@ -135,6 +141,12 @@ take(int opt, struct options *o)
 		return o->managed = true;
 	case OPT_CHECK:
 		return o->check = true;
+	case OPT_ROUTES:
+		o->print = OPTIONS_PRINT_ROUTES;
+		return true;
+	case OPT_OPENAPI:
+		o->print = OPTIONS_PRINT_OPENAPI;
+		return true;
 	default:
 		return take_text(opt, o);
 	}
@@ -151,6 +163,8 @@ processors(void)
 static enum options_result
 settle(struct options *o)
 {
+	if (o->print != OPTIONS_PRINT_NOTHING)
+		return OPTIONS_RUN;
 	if (o->config == NULL) {
 		fprintf(stderr, "kade.fcgi: --config FILE is needed; --help tells more\n");
 		return OPTIONS_BAD;
