@@ -237,8 +237,18 @@ CREATE TABLE tag (
   expires_ms int8,                                -- asked for
   ended_ms int8,                                  -- moved, deleted or found expired
   collect_after_ms int8,                          -- set when it ends; NULL while immutable
-  is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false
+  is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false,
+  changed_xid int8 NOT NULL DEFAULT pg_current_xact_id()::text::int8      -- the transaction that wrote the row last
 );
+-- What changed since a list was read: rows of transactions that had not ended then. No counter, which pushes would wait for.
+CREATE INDEX tag_changed ON tag (repository_id, changed_xid);
+CREATE INDEX tag_live_expires ON tag (repository_id, expires_ms) WHERE ended_ms IS NULL AND expires_ms IS NOT NULL;
+CREATE FUNCTION kade_tag_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.changed_xid := pg_current_xact_id()::text::int8;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER tag_changed BEFORE UPDATE ON tag FOR EACH ROW EXECUTE FUNCTION kade_tag_changed();
 CREATE UNIQUE INDEX tag_live ON tag (repository_id, name) WHERE ended_ms IS NULL;
 -- With the ends, so that a list skips to a late page, or to a name that holds a text, within the index.
 CREATE INDEX tag_history ON tag (repository_id, start_ms DESC, name) INCLUDE (ended_ms, expires_ms, collect_after_ms);
