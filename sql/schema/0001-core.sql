@@ -132,6 +132,7 @@ CREATE INDEX repository_public_trgm ON repository USING gin (name gin_trgm_ops, 
 CREATE INDEX repository_score ON repository (search_score DESC, id DESC) WHERE state <> 3;
 CREATE INDEX repository_public_score ON repository (search_score DESC, id DESC) WHERE is_public AND state <> 3;
 CREATE INDEX repository_namespace_public ON repository (namespace_id, id) WHERE is_public AND state <> 3;
+CREATE INDEX repository_public_name ON repository (namespace_id, name) WHERE is_public AND state <> 3;
 CREATE INDEX repository_name ON repository (name text_pattern_ops, id) WHERE state <> 3;   -- for searches only, see repo_facts
 CREATE INDEX repository_namespace ON repository (namespace_id, id);
 CREATE INDEX repository_public ON repository (id) WHERE is_public AND state <> 3;
