@@ -22,9 +22,11 @@ enum job_id {
 	JOB_ID_UPLOADS = 2,
 	JOB_ID_AUDIT = 3,
 	JOB_ID_KEYS = 4,
-	JOB_ID_AUTOPRUNE = 20,
-	JOB_ID_QUOTA = 21,
-	JOB_ID_IMMUTABLE = 22,
+	JOB_ID_ACTIONCOUNT = 21,
+	JOB_ID_LOGEXPORT = 22,
+	JOB_ID_AUTOPRUNE = 30,
+	JOB_ID_QUOTA = 31,
+	JOB_ID_IMMUTABLE = 32,
 };
 enum job_lock {
 	JOB_LOCK_HOST, /* one on this host */
