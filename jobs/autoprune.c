@@ -97,9 +97,9 @@ prune_one(struct job *j, const struct prune_target *t, struct prune_rules *rules
 		TRY(prune_walk_page(c, &w));
 		TRY(prune_walk_remove(c, &w, &removed));
 		all += removed;
-		if (!rules->has_groups)
-			arena_rewind(c->mem, m);
+		arena_rewind(c->mem, m);
 	}
+	prune_walk_end(c, &w);
 	if (all > 0)
 		log_line(c, LOG_LEVEL_INFO, "%.*s/%.*s: %lld tags were removed", STRF(t->ns), STRF(t->repo), (long long)all);
 	*is_end = w.is_end;
@@ -116,7 +116,8 @@ rules_of(struct job *j, const struct prune_target *t, bool use_default, bool pul
 	return ERR_NONE;
 }
 
-/* The repositories of a page. *last: the last one that is through; *failed: what went wrong first. */
+/* The repositories of a page. *last: the last one that is through. Patterns that take too long end the page: *last is then
+ * beyond all, so that nobody's expressions keep others waiting. */
 static enum err_kind
 prune_page(struct job *j, struct job_slice *s, const struct db_result *r, bool use_default, int64_t *last)
 {
@@ -140,7 +141,9 @@ prune_page(struct job *j, struct job_slice *s, const struct db_result *r, bool u
 		else
 			s->n.done++;
 		if (is_end)
-			*last = t.repository_id;
+			*last = e == ERR_TOO_LARGE && !use_default ? INT64_MAX : t.repository_id;
+		if (*last == INT64_MAX)
+			break;
 	}
 	return ERR_NONE;
 }
@@ -164,7 +167,7 @@ by_policies(struct job *j, struct job_slice *s)
 	s->is_last = !whole;
 	if (!whole)
 		return ERR_NONE;
-	const bool is_end = r->rows < s->max_items && s->n.selected == r->rows && j->stopped == NULL;
+	const bool is_end = last == INT64_MAX || (r->rows < s->max_items && s->n.selected == r->rows && j->stopped == NULL);
 	const char *status = s->n.failed > 0 ? str_fmt(j->c->mem, "failure: %.200s", j->message) : is_end ? "success" : "running";
 	s->n.selected++; /* the namespace is an item, too: one without repositories is no end of the work */
 	s->n.done++;
@@ -202,6 +205,7 @@ show_one(struct job *j, const struct prune_target *t, struct prune_rules *rules,
 			         w.victims[i].rule->uuid.n == 0 ? "DEFAULT_NAMESPACE_AUTOPRUNE_POLICY"
 			                                        : str_dup(j->c->mem, w.victims[i].rule->uuid));
 	}
+	prune_walk_end(j->c, &w);
 	return ERR_NONE;
 }
 

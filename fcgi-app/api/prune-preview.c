@@ -62,9 +62,9 @@ preview_one(struct preview *p, const struct prune_target *t)
 		TRY(prune_walk_page(c, &w));
 		for (size_t i = 0; i < w.n && p->left > 0; i++, p->left--)
 			put_victim(p, t, &w.victims[i]);
-		if (!rules.has_groups)
-			arena_rewind(c->mem, m);
+		arena_rewind(c->mem, m);
 	}
+	prune_walk_end(c, &w);
 	if (!w.is_end || p->left == 0)
 		jo_bool(p->root, "has_additional", true);
 	return ERR_NONE;

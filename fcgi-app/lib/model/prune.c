@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/js.h"
 #include "conf/conf.h"
@@ -16,6 +17,7 @@
 #include "oci/name.h"
 
 #define PAGE_TAGS 1000
+#define WALK_US   (60 * INT64_C(1000000))
 
 enum err_kind
 prune_pulls_known(struct ctx *c, bool *known)
@@ -73,13 +75,30 @@ prune_rules_default(struct ctx *c, struct prune_rules *rules)
 		(void)prune_rules_add(c, rules, &base, str_of(pattern));
 }
 
+static void
+free_arena(void *p)
+{
+	arena_free(p);
+}
+
+void
+prune_walk_end(struct ctx *c, struct prune_walk *w)
+{
+	if (w->mem == NULL)
+		return;
+	arena_undefer(c->mem, free_arena, w->mem);
+	arena_free(w->mem);
+	w->mem = NULL;
+}
+
 enum err_kind
 prune_walk_begin(struct ctx *c, const struct prune_target *t, struct prune_rules *rules, struct prune_walk *w)
 {
 	const struct db_result *r;
 
-	*w = (struct prune_walk){ .target = t, .rules = rules };
-	prune_rules_reset(rules);
+	*w = (struct prune_walk){ .target = t, .rules = rules, .mem = arena_new(0), .started_us = clock_mono_us() };
+	arena_defer(c->mem, free_arena, w->mem);
+	prune_rules_begin(rules, w->mem);
 	TRY(db_exec(c, STMT_CLOCK, DB_NO_ARGS, &r));
 	w->now_ms = db_get_i64(r, 0, 0);
 	w->before_ms = prune_rules_before_ms(rules, w->now_ms);
@@ -117,8 +136,10 @@ prune_walk_page(struct ctx *c, struct prune_walk *w)
 			                     .start_ms = db_get_i64(r, i, PRUNE_TAGS_START_MS),
 			                     .pulled_ms = db_get_i64(r, i, PRUNE_TAGS_PULLED_MS) };
 		const struct prune_rule *rule =
-		    is_out(c, w, r, i) ? NULL : prune_rules_select(c, w->rules, &t, w->now_ms);
+		    is_out(c, w, r, i) ? NULL : prune_rules_select(w->rules, &t, w->now_ms);
 
+		if (clock_mono_us() - w->started_us > WALK_US)
+			return err_set(c, ERR_TOO_LARGE, "the patterns of its policies take too long");
 		if (rule != NULL)
 			w->victims[w->n++] = (struct prune_victim){ t, rule };
 		w->before_ms = t.start_ms;
