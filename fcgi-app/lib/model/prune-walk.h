@@ -13,10 +13,10 @@ struct arena;
 struct ctx;
 struct prune_group;
 struct tag_pattern;
-enum prune_method { /* by age first */
-	            PRUNE_CREATION_DATE,    /* set longer ago than value ms */
-	            PRUNE_NOT_PULLED,       /* set, and pulled last, longer ago than value ms */
-	            PRUNE_NUMBER_OF_TAGS,   /* all but the newest value */
+enum prune_method {                       /* by age first */
+	            PRUNE_CREATION_DATE,  /* set longer ago than value ms */
+	            PRUNE_NOT_PULLED,     /* set, and pulled last, longer ago than value ms */
+	            PRUNE_NUMBER_OF_TAGS, /* all but the newest value */
 	            PRUNE_NUMBER_PER_GROUP, /* all but the newest value of those with the same first group of the pattern */
 	            PRUNE_METHODS
 };
@@ -52,7 +52,8 @@ bool prune_value_read(enum prune_method method, struct str text, int64_t *value)
 enum prune_method prune_method_find(struct str name);
 /* Adds a rule at its place. False: method, value or pattern cannot be used. pattern.p NULL: every tag. The rule's other members
  * are copied from base. */
-bool prune_rules_add(struct ctx *c, struct prune_rules *rules, const struct prune_rule *base, struct str pattern);
+bool prune_rules_add(struct ctx *c, struct prune_rules *rules, const struct prune_rule *base,
+                     struct str pattern);
 /* Tags that were set later than this are selected by no rule. */
 int64_t prune_rules_before_ms(const struct prune_rules *rules, int64_t now_ms);
 /* Counting begins anew, for another repository; mem (taken as long as counting goes on): for the groups, 50,000 at most. */

@@ -1,8 +1,8 @@
 /* Pruning of a repository's tags by policies. */
 #include "model/prune.h"
 
-#include <stdio.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -58,7 +58,8 @@ void
 prune_rules_default(struct ctx *c, struct prune_rules *rules)
 {
 	const json_t *o = c->conf->default_namespace_autoprune_policy;
-	const json_t *value = json_object_get(o, "value"), *matches = json_object_get(o, "tag_pattern_matches");
+	const json_t *value = json_object_get(o, "value"),
+	             *matches = json_object_get(o, "tag_pattern_matches");
 	const char *pattern = json_string_value(json_object_get(o, "tag_pattern"));
 	const char *method = json_string_value(json_object_get(o, "method"));
 	struct prune_rule base = { .of_namespace = true };
@@ -96,7 +97,9 @@ prune_walk_begin(struct ctx *c, const struct prune_target *t, struct prune_rules
 {
 	const struct db_result *r;
 
-	*w = (struct prune_walk){ .target = t, .rules = rules, .mem = arena_new(0), .started_us = clock_mono_us() };
+	*w = (struct prune_walk){
+		.target = t, .rules = rules, .mem = arena_new(0), .started_us = clock_mono_us()
+	};
 	arena_defer(c->mem, free_arena, w->mem);
 	prune_rules_begin(rules, w->mem);
 	TRY(db_exec(c, STMT_CLOCK, DB_NO_ARGS, &r));
@@ -114,7 +117,8 @@ is_out(struct ctx *c, const struct prune_walk *w, const struct db_result *r, int
 	struct oci_digest subject;
 
 	return (db_get_bool(r, row, PRUNE_TAGS_IS_IMMUTABLE) && c->conf->feature_immutable_tags) ||
-	       oci_sibling_parse(name, &subject) || tag_policies_hold(&w->policies, name, db_get_i64(r, row, PRUNE_TAGS_RELEASED_MS));
+	       oci_sibling_parse(name, &subject) ||
+	       tag_policies_hold(&w->policies, name, db_get_i64(r, row, PRUNE_TAGS_RELEASED_MS));
 }
 
 enum err_kind
