@@ -34,6 +34,7 @@
 
 #define KEEP_IDLE_MS   10000
 #define LOOK_MS        2000
+#define SETTLE_MS      50 /* who found the path before it went has connected by then */
 #define LINGER_MS      2000
 #define HEAD_S         30    /* for the parameters, and for the end of an input that nobody reads; a body has io_timeout_s */
 #define DIRECT_BYTES   16384
@@ -115,6 +116,13 @@ fcgi_stop(struct fcgi_stop *stop)
 		;
 }
 
+void
+fcgi_stop_empty(struct fcgi_stop *stop)
+{
+	atomic_store(&stop->empty, true);
+	fcgi_stop(stop);
+}
+
 static void
 limit_reading(struct fcgi_conn *f, bool patient)
 {
@@ -154,10 +162,13 @@ static bool
 accept_next(struct fcgi_conn *f)
 {
 	struct epoll_event ev;
-	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN };
+	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN },
+	              queue = { .fd = f->listen_fd, .events = POLLIN };
+	bool settled = false;
 
 	while (!f->last) {
-		f->last = atomic_load_explicit(&f->stop->set, memory_order_relaxed);
+		const bool stopping = atomic_load(&f->stop->set);
+		f->last = stopping && !atomic_load(&f->stop->empty);
 		const int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
 			f->r.ipcFd = fd;
@@ -165,9 +176,11 @@ accept_next(struct fcgi_conn *f)
 			f->r.keepConnection = 1; /* else FCGX_Accept_r() closes what it finds */
 			return true;
 		}
-		if (f->last)
+		if (f->last || settled)
 			break;
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (stopping && (errno == EAGAIN || errno == EWOULDBLOCK))
+			settled = poll(&queue, 1, SETTLE_MS) == 0;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			epoll_wait(f->epoll_fd, &ev, 1, LOOK_MS);
 		else if (errno != EINTR &&
 		         errno != ECONNABORTED) /* no descriptors, no memory: others may end first */

@@ -9,14 +9,14 @@
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
 m AS MATERIALIZED (
-  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id
+  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id, f.token_id
   FROM f JOIN tag t ON t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
   JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_read AND f.repository_kind = 1),
 log AS (
-  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
-  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}', id, $7
+  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name, token_id)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}', id, $7, token_id
   FROM m WHERE set_config('synchronous_commit', $11, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
   CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
@@ -30,15 +30,15 @@ FROM f LEFT JOIN m ON true;
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
 m AS MATERIALIZED (
-  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id
+  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id, f.token_id
   FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
   WHERE f.may_read AND f.repository_kind = 1 AND CASE
     WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
     WHEN m.idle_since_ms > kade_now_ms() - $8 THEN true
     ELSE kade_manifest_held(m.id, $8) END),
 log AS (
-  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
-  SELECT $9, namespace_id, caller_id, repository_id, $11, $10 || ',"mediaType":' || to_json(media_type) || '}', id, NULL
+  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name, token_id)
+  SELECT $9, namespace_id, caller_id, repository_id, $11, $10 || ',"mediaType":' || to_json(media_type) || '}', id, NULL, token_id
   FROM m WHERE set_config('synchronous_commit', $12, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
 
