@@ -32,6 +32,8 @@ static const char HELP[] =
     "  --take-over           take the Unix socket from the pool that serves it now, which then ends: no\n"
     "                        request is lost between the two\n"
     "  --check               only check the configuration\n"
+    "  --routes              print every path that is served, as Markdown, and stop\n"
+    "  --openapi             print the API as an OpenAPI 3.0 document, and stop\n"
     "  --version, --help\n"
     "\n"
     "Signals: TERM finish running requests and stop (twice: at once), QUIT stop at once,\n"
@@ -51,26 +53,30 @@ enum {
 	OPT_PID,
 	OPT_TAKE_OVER,
 	OPT_CHECK,
+	OPT_ROUTES,
+	OPT_OPENAPI,
 	OPT_VERSION,
 	OPT_HELP
 };
 static const struct option LONG[] = {
-	{"config",         required_argument, NULL, OPT_CONFIG   },
-	{ "listen",        required_argument, NULL, OPT_LISTEN   },
-	{ "socket-group",  required_argument, NULL, OPT_GROUP    },
-	{ "backlog",       required_argument, NULL, OPT_BACKLOG  },
-	{ "pool",          required_argument, NULL, OPT_POOL     },
-	{ "workers",       required_argument, NULL, OPT_WORKERS  },
-	{ "threads",       required_argument, NULL, OPT_THREADS  },
-	{ "max-requests",  required_argument, NULL, OPT_MAX      },
-	{ "drain-timeout", required_argument, NULL, OPT_DRAIN    },
-	{ "managed",       no_argument,       NULL, OPT_MANAGED  },
-	{ "pid-file",      required_argument, NULL, OPT_PID      },
-	{ "take-over",     no_argument,       NULL, OPT_TAKE_OVER},
-	{ "check",         no_argument,       NULL, OPT_CHECK    },
-	{ "version",       no_argument,       NULL, OPT_VERSION  },
-	{ "help",          no_argument,       NULL, OPT_HELP     },
-	{ NULL,            0,                 NULL, 0            }
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "socket-group", required_argument, NULL, OPT_GROUP },
+	{ "backlog", required_argument, NULL, OPT_BACKLOG },
+	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "threads", required_argument, NULL, OPT_THREADS },
+	{ "max-requests", required_argument, NULL, OPT_MAX },
+	{ "drain-timeout", required_argument, NULL, OPT_DRAIN },
+	{ "managed", no_argument, NULL, OPT_MANAGED },
+	{ "pid-file", required_argument, NULL, OPT_PID },
+	{ "take-over", no_argument, NULL, OPT_TAKE_OVER },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "routes", no_argument, NULL, OPT_ROUTES },
+	{ "openapi", no_argument, NULL, OPT_OPENAPI },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 }
 };
 
 static bool
@@ -141,6 +147,12 @@ take(int opt, struct options *o)
 		return o->take_over = true;
 	case OPT_CHECK:
 		return o->check = true;
+	case OPT_ROUTES:
+		o->print = OPTIONS_PRINT_ROUTES;
+		return true;
+	case OPT_OPENAPI:
+		o->print = OPTIONS_PRINT_OPENAPI;
+		return true;
 	default:
 		return take_text(opt, o);
 	}
@@ -157,6 +169,8 @@ processors(void)
 static enum options_result
 settle(struct options *o)
 {
+	if (o->print != OPTIONS_PRINT_NOTHING)
+		return OPTIONS_RUN;
 	if (o->config == NULL) {
 		fprintf(stderr, "kade.fcgi: --config FILE is needed; --help tells more\n");
 		return OPTIONS_BAD;

@@ -333,7 +333,8 @@ worker_main(const struct worker_args *wa)
 		return 1;
 	}
 	tell_parent(wa->ready_fd, "R");
-	if (wait_for_end(w) && drain(w)) {
+	const bool drained = wait_for_end(w) && drain(w);
+	if (app_finish(&w->app) && drained) {
 		counters_process_end(wa->sv->counters, w->lc.slot);
 		app_close(&w->app);
 		close(w->stop.event_fd);
