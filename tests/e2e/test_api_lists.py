@@ -58,7 +58,9 @@ INSERT INTO repository_permission (repository_id, team_id, role) SELECT r.id, t.
 INSERT INTO repository_permission (repository_id, account_id, role) SELECT r.id, a.id, 1 FROM repository r, account a WHERE r.name = 'app' AND a.name IN (SELECT 'l-u' || i FROM pg_temp.n() i);
 INSERT INTO account (kind, name) SELECT 1, 'l-c' || i FROM pg_temp.n() i;
 INSERT INTO repository_permission (repository_id, account_id, role) SELECT r.id, a.id, 1 FROM repository r, account a WHERE r.name = 'app' AND a.name IN (SELECT 'l-c' || i FROM pg_temp.n() i);
-INSERT INTO repository_permission (repository_id, account_id, role) SELECT r.id, a.id, 1 FROM repository r, account a WHERE a.name IN ('l-org+r0', 'admin+r0') AND r.name IN (SELECT 'l-r' || i FROM pg_temp.n() i);
+INSERT INTO repository_permission (repository_id, account_id, role) SELECT r.id, a.id, 1 FROM repository r, account a WHERE a.name = 'l-org+r0' AND r.name IN (SELECT 'l-r' || i FROM pg_temp.n() i);
+INSERT INTO repository (namespace_id, name) SELECT pg_temp.acc('admin'), 'l-own' || i FROM pg_temp.n() i;
+INSERT INTO repository_permission (repository_id, account_id, role) SELECT r.id, a.id, 1 FROM repository r, account a WHERE a.name = 'admin+r0' AND r.name IN (SELECT 'l-own' || i FROM pg_temp.n() i);
 INSERT INTO default_permission (organization_id, activating_id, delegate_id, role) SELECT pg_temp.acc('l-org'), NULL, id, 1 FROM account WHERE name IN (SELECT 'l-u' || i FROM pg_temp.n() i);
 INSERT INTO prune_policy (namespace_id, repository_id, method, value) SELECT pg_temp.acc('l-org'), NULL, 'number_of_tags', i::text FROM pg_temp.n() i;
 INSERT INTO prune_policy (namespace_id, repository_id, method, value) SELECT pg_temp.acc('l-org'), id, 'number_of_tags', i::text FROM pg_temp.n() i, repository WHERE name = 'app';

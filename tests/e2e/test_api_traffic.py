@@ -39,6 +39,9 @@ LOGGED = {("createRepo", 201): "create_repo", ("createOrganization", 201): "org_
           ("deleteOrgRobot", 204): "delete_robot", ("deleteUserRobot", 204): "delete_robot", ("restoreTag", 200): "revert_tag"}
 
 
+ENDS = {"deleteAdminedOrganization", "deleteOrganization", "deleteRepository"}
+
+
 class Traffic:
     def __init__(self, stack, build, seed):
         self.stack, self.build, self.seed = stack, build, seed
@@ -56,7 +59,6 @@ class Traffic:
                 client.push(repo, f"t-{i + 1}", m)
         self.calls = [c for c in table.calls(build) if c.id not in LEFT_OUT]
         self.seen, self.problems, self.lock = collections.Counter(), [], threading.Lock()
-        self.logged_before = self.logged()
 
     def logged(self):
         rows = self.stack.sql("SELECT k.name, count(*) FROM audit_log l JOIN audit_kind k ON k.id = l.kind WHERE k.name = ANY(%s) GROUP BY 1", list(set(LOGGED.values())))
@@ -97,13 +99,15 @@ class Client(threading.Thread):
                  "limit_id": [v["limit"], "1"], "kid": ["none"], "client_id": [v["client_id"]], "token_uuid": [v["boss_token"]], "prototypeid": [v["prototype"]], "labelid": [v["label"]],
                  "policy_uuid": [v["prune_org"], v["prune_repo"], v["pin_org"], v["pin_repo"]], "uuid": [v["note"], v["org_note"], v["message"]]}
         if name == "username" and call.path.startswith("superuser/"):
-            return r.choice(["t-user1", "t-user2", "nobody-there"])
+            return f"t-user{r.randrange(60)}"
+        if call.id in ENDS:                                     # what is deleted for good must not be what the others work on
+            return f"t-gone{r.randrange(60)}" if name != "repository" else r.choice(REPOS[2:])
         return urllib.parse.quote(r.choice(known.get(name, [v["uuid"]])), safe="/:+")
 
     def value(self, name, p):
         r = self.random
-        known = {"namespace": ORGS, "repository": ["a", "b", "t-a", "app"], "name": ["t-one", "t-two", "t-x"], "manifest_digest": [m.digest for m in self.t.images], "role": ["read", "write", "admin", "member", "creator"],
-                 "visibility": ["public", "private"], "username": ["t-user1", "t-user2"], "expiration": [None, int(time.time()) + 86400, 1], "tag_expiration_s": [0, 86400, 1209600], "value": [5, "7d", "x"],
+        known = {"namespace": ORGS, "repository": ["a", "b", "t-a", "app"], "name": ["t-one", *(f"t-gone{n}" for n in range(60))], "manifest_digest": [m.digest for m in self.t.images], "role": ["read", "write", "admin", "member", "creator"],
+                 "visibility": ["public", "private"], "username": [f"t-user{n}" for n in range(60)], "expiration": [None, int(time.time()) + 86400, 1], "tag_expiration_s": [0, 86400, 1209600], "value": [5, "7d", "x"],
                  "method": ["number_of_tags", "creation_date", "slack"], "tagPattern": ["t-.*", "v[0-9]+", "("], "scope": ["repo:read", "org:admin", "repo:admin"], "event": ["repo_push", "quota_error"],
                  "config": [{"url": "https://hooks.example.com/x"}], "eventConfig": [{}], "key": ["team", "k1", "quay.x"], "media_type": ["text/plain", None], "limit_bytes": [1000, 10 << 30], "type": ["Warning", "Reject"],
                  "threshold_percent": [50, 80, 0], "delegate": [{"kind": "user", "name": "p-reader"}, {"kind": "team", "name": "members"}, {"kind": "user", "name": "t-user1"}],
@@ -204,6 +208,7 @@ def run(stack, build, seconds):
     end = time.monotonic() + seconds
     clients = [Client(t, i, who, end) for i, who in enumerate(t.identities())]
     t.world.db.close()
+    logged_before = t.logged()
     for c in clients:
         c.start()
     for c in clients:
@@ -220,7 +225,7 @@ def run(stack, build, seconds):
     promised = collections.Counter()
     for (call, status), kind in LOGGED.items():
         promised[kind] += t.seen[call, status]
-    logged = t.logged() - t.logged_before
+    logged = t.logged() - logged_before
     assert {k: logged[k] for k in promised} == dict(promised), (logged, promised)
     breakage.audit(stack)
     stack.check_logs(new=True)
