@@ -16,6 +16,7 @@ struct options {
 	int drain_timeout_s;
 	int64_t max_requests; /* per worker; 0 = no end */
 	bool managed, check;
+	bool take_over; /* --take-over */
 	enum options_print print; /* --routes, --openapi: no configuration is needed */
 };
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
