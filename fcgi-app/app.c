@@ -272,7 +272,7 @@ app_routes(void)
 		                                      API_SUPERUSER_REGISTRY_ROUTES, API_SUPERUSER_USER_ROUTES,
 		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES, API_LOG_ROUTES, API_SEARCH_ROUTES, API_ENTITY_ROUTES,
 		                                      API_SUPERUSER_LOG_ROUTES, API_IMMUTABILITY_ROUTES, API_NAMESPACE_NOTIFICATION_ROUTES, API_PRUNE_ROUTES,
-		                                      API_UI_NAMESPACE_ROUTES, API_UI_REPOSITORY_ROUTES, API_UI_WHY_ROUTES,
+		                                      API_UI_NAMESPACE_ROUTES, API_UI_REPOSITORY_ROUTES, API_UI_WHY_ROUTES, SITE_BADGE_ROUTES, SITE_SHORTHAND_ROUTES,
 		                                      NULL };
 
 	return TABLES;
