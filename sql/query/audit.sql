@@ -43,6 +43,14 @@ SELECT count(*) FROM i;
 -- rows: any
 SELECT kade_audit_partition(m) FROM (SELECT DISTINCT (extract(epoch FROM date_trunc('month', to_timestamp(at_ms / 1000.0) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') * 1000)::int8 AS m FROM audit_overflow) x;
 
+-- Rows of pulls that a process has collected. age_ms: how long each has waited there. '' and 0 stand for NULL.
+-- name: audit_inbox_add
+-- args: age_ms int8[], kind int2, namespace_ids int8[], performer_ids int8[], repository_ids int8[], ips text[], metadata text[], manifest_ids int8[], tags text[]
+-- cols: none
+INSERT INTO audit_inbox (at_ms, kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
+SELECT kade_now_ms() - u.age_ms, $2, u.ns, NULLIF(u.performer, 0), u.repo, NULLIF(u.ip, ''), u.metadata, u.manifest, NULLIF(u.tag, '')
+FROM unnest($1::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::int8[], $9::text[]) u(age_ms, ns, performer, repo, ip, metadata, manifest, tag);
+
 -- Files pulls: rows of the inbox go into the log's partitions, into the pull statistics when $2, and into the times of last use
 -- of accounts and tokens when $3. Those only go forward.
 -- name: audit_inbox_move

@@ -76,11 +76,19 @@ SELECT kid, jwk FROM service_key WHERE service = $1 AND approved_ms IS NOT NULL 
 -- The instance's own key: announced at start, its life prolonged by a job and by each start.
 -- name: service_key_announce
 -- args: kid text, service text, name text, jwk text, metadata text, life_ms int8
+-- No row: it was deleted by a superuser and stays so.
 -- cols: id int8
--- rows: one
+-- rows: at most one
 INSERT INTO service_key AS k (kid, service, name, jwk, metadata, expires_ms, approved_ms, approval)
-VALUES ($1, $2, $3, $4, $5, kade_now_ms() + $6, kade_now_ms(), 'Automatic')
+SELECT $1, $2, $3, $4, $5, kade_now_ms() + $6, kade_now_ms(), 'Automatic' WHERE NOT EXISTS (SELECT 1 FROM service_key_revoked x WHERE x.kid = $1)
 ON CONFLICT (kid) DO UPDATE SET expires_ms = GREATEST(k.expires_ms, kade_now_ms() + $6) RETURNING id;
+
+-- Takes back an announcement that a deletion crossed.
+-- name: service_key_unannounce
+-- args: kid text
+-- cols: kid text
+-- rows: at most one
+DELETE FROM service_key k WHERE k.kid = $1 AND EXISTS (SELECT 1 FROM service_key_revoked x WHERE x.kid = k.kid) RETURNING k.kid;
 
 -- Two first users at once: the second waits here, and then counts one.
 -- name: first_user_lock

@@ -343,6 +343,9 @@ CREATE TABLE service_key (                        -- public halves only
   approved_ms int8, approval text, approver_id int8 REFERENCES account ON DELETE SET NULL, notes text
 );
 CREATE INDEX service_key_service ON service_key (service, expires_ms);
+CREATE TABLE service_key_revoked (                -- keys of hosts that a superuser deleted: they are not announced again
+  kid text COLLATE "C" PRIMARY KEY, revoked_ms int8 NOT NULL DEFAULT kade_now_ms()
+);
 CREATE INDEX service_key_waiting ON service_key (created_ms) WHERE approved_ms IS NULL;
 
 -- Quota. Membership is counted, a shared counter would be a convoy; the ledger holds what the total does not yet.

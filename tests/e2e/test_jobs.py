@@ -282,7 +282,7 @@ def test_pulls_are_filed(jobs, client):
     before = filed()
     for _ in range(3):
         assert client.get("/v2/admin/pulled/manifests/v1").status_code == 200
-    assert filed() + stack.sql("SELECT count(*) FROM audit_inbox")[0][0] == before + 3
+    until(lambda: filed() + stack.sql("SELECT count(*) FROM audit_inbox")[0][0] == before + 3, what="the rows of the pulls")
     jobs.run("kade-audit")
     assert filed() == before + 3 and stack.sql("SELECT count(*) FROM audit_inbox") == [(0,)]
 
