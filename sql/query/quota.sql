@@ -70,3 +70,25 @@ UPDATE quota_limit SET kind = $3, percent = $4 WHERE namespace_id = $1 AND id = 
 -- args: namespace_id int8, id int8
 -- cols: none
 DELETE FROM quota_limit WHERE namespace_id = $1 AND id = $2;
+
+-- Links go (pairs of namespace, blob; repository, blob): the namespace's membership goes first, where no other link of the namespace
+-- is to be seen. A push that wants to be a member meanwhile waits for this transaction; the next statement looks again.
+-- name: quota_release_try
+-- args: repository_ids int8[], blob_ids int8[], namespace_ids int8[]
+-- cols: namespace_id int8, blob_id int8
+-- rows: any
+WITH s AS MATERIALIZED (SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[]) s(repository_id, blob_id, namespace_id)),
+n AS MATERIALIZED (
+  SELECT x.namespace_id, x.blob_id FROM (SELECT DISTINCT namespace_id, blob_id FROM s) x WHERE NOT kade_namespace_has_link(x.namespace_id, x.blob_id,
+    ARRAY(SELECT s.repository_id FROM s WHERE s.blob_id = x.blob_id)))
+DELETE FROM namespace_blob nb USING n WHERE nb.namespace_id = n.namespace_id AND nb.blob_id = n.blob_id RETURNING nb.namespace_id, nb.blob_id;
+
+-- Those that have a link all the same are members again; for the others the ledger gets its negative row.
+-- name: quota_release_settle
+-- args: namespace_ids int8[], blob_ids int8[]
+-- cols: none
+WITH x AS MATERIALIZED (
+  SELECT x.namespace_id, x.blob_id, kade_namespace_has_link(x.namespace_id, x.blob_id, '{}') AS stays FROM unnest($1::int8[], $2::int8[]) x(namespace_id, blob_id)),
+back AS (INSERT INTO namespace_blob (namespace_id, blob_id) SELECT namespace_id, blob_id FROM x WHERE stays ON CONFLICT DO NOTHING)
+INSERT INTO quota_ledger (namespace_id, delta_bytes)
+SELECT x.namespace_id, -sum(b.size_bytes)::int8 FROM x JOIN blob b ON b.id = x.blob_id WHERE NOT x.stays GROUP BY x.namespace_id;

@@ -2,6 +2,7 @@
 #include "model/quota.h"
 
 #include "base/arena.h"
+#include "base/ctx.h"
 #include "db/db.h"
 
 enum { Q_ID, Q_LIMIT_BYTES, Q_LIMITS, Q_USED_BYTES, Q_COLS };
@@ -72,4 +73,29 @@ quota_format_size(struct arena *mem, int64_t bytes)
 	for (v /= 1024; v >= 1024 && i < sizeof PREFIXES - 2; i++)
 		v /= 1024;
 	return str_fmt(mem, "%.1f %ciB", v, PREFIXES[i]);
+}
+
+enum err_kind
+quota_release_begin(struct ctx *c, struct quota_release *q)
+{
+	return db_exec(c, STMT_QUOTA_RELEASE_TRY,
+	               DB_ARGS(db_i64_array(q->repositories, (size_t)q->n), db_i64_array(q->blobs, (size_t)q->n), db_i64_array(q->namespaces, (size_t)q->n)),
+	               &q->tried);
+}
+
+enum err_kind
+quota_release_end(struct ctx *c, const struct quota_release *q)
+{
+	const int n = q->tried->rows;
+	int64_t  *namespaces, *blobs;
+
+	if (n == 0)
+		return ERR_NONE;
+	namespaces = ARENA_ARRAY(c->mem, int64_t, (size_t)n);
+	blobs = ARENA_ARRAY(c->mem, int64_t, (size_t)n);
+	for (int i = 0; i < n; i++) {
+		namespaces[i] = db_get_i64(q->tried, i, QUOTA_RELEASE_TRY_NAMESPACE_ID);
+		blobs[i] = db_get_i64(q->tried, i, QUOTA_RELEASE_TRY_BLOB_ID);
+	}
+	return db_queue(c, STMT_QUOTA_RELEASE_SETTLE, DB_ARGS(db_i64_array(namespaces, (size_t)n), db_i64_array(blobs, (size_t)n)), NULL);
 }
