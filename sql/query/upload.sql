@@ -54,10 +54,10 @@ DELETE FROM upload WHERE id = $1 RETURNING id;
 
 -- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen. The object that is about to
 -- be put there is announced by a pending tombstone ($3: its key while the standard one is being deleted), due in an hour: who
--- dies between the rename and the commit leaves nothing that no row knows.
+-- dies between the rename and the commit leaves nothing that no row knows. again: the sweeper took the row meanwhile, ask once more.
 -- name: blob_place
 -- args: digest text, location text, own_key text
--- cols: has_blob bool, placed bool, deleting bool
+-- cols: has_blob bool, placed bool, deleting bool, again bool
 -- rows: one
 WITH x AS MATERIALIZED (
   SELECT l.id AS location_id, b.id IS NOT NULL AS has_blob, p.blob_id IS NOT NULL AS placed, p.key IS NOT NULL AS own,
@@ -66,8 +66,9 @@ WITH x AS MATERIALIZED (
 announced AS (
   INSERT INTO tombstone AS t (digest, location_id, key, not_before_ms)
   SELECT $1, location_id, CASE WHEN deleting THEN $3 ELSE '' END, kade_now_ms() + 3600000 FROM x WHERE deleting OR NOT placed OR own
-  ON CONFLICT (digest, location_id, key) DO UPDATE SET not_before_ms = GREATEST(t.not_before_ms, EXCLUDED.not_before_ms) WHERE t.state = 0)
-SELECT has_blob, placed, deleting FROM x;
+  ON CONFLICT (digest, location_id, key) DO UPDATE SET not_before_ms = GREATEST(t.not_before_ms, EXCLUDED.not_before_ms) WHERE t.state = 0
+  RETURNING 1)
+SELECT has_blob, placed, deleting, (deleting OR NOT placed OR own) AND NOT EXISTS (SELECT 1 FROM announced) FROM x;
 
 -- Completion, one transaction: blob, placement and link come, the upload goes, and the pending tombstone of its object, unless
 -- the blob is placed under another key already: then this object is one too many and the tombstone removes it.
