@@ -188,7 +188,7 @@ record(struct thread *t)
 	if (t->c.err.kind == ERR_RATE)
 		counters_add(cs, CNT_RATE_LIMITED, 1);
 	counters_route_add(cs, rq->route_index, rq->res.status, took_us);
-	if (rq->res.status >= 500)
+	if (rq->res.status >= 500 && !access_is_refusal(&t->c.err))
 		log_line(&t->c, LOG_LEVEL_ERROR, "%s %.*s: %d: %s", rq->method_text, STRF(rq->path),
 		         rq->res.status, t->c.err.text);
 	memcpy(&draw, t->c.id + 8, sizeof draw);

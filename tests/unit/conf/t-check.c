@@ -75,6 +75,14 @@ published_secrets_are_refused(void **state)
 	load(w, "SECRET_KEY: changeme\n");
 	assert_note(w, CONF_ERROR, "SECRET_KEY", "published");
 	assert_int_equal(w->rep.n_errors, 1);
+	load(w, "SECRET_KEY: e9bd34f4-900c-436a-979e-7530e5d74ac8\n"
+	        "DATABASE_SECRET_KEY: a8c2744b-7004-4af2-bcee-e417e7bdd235\n");
+	assert_note(w, CONF_ERROR, "SECRET_KEY", "published");
+	assert_note(w, CONF_ERROR, "DATABASE_SECRET_KEY", "published");
+	assert_int_equal(w->rep.n_errors, 2);
+	load(w, "DATABASE_SECRET_KEY: "
+	        "\"8154105708560072048416263831756146361119490137827549429374661539098466841751\"\n");
+	assert_no_errors(w); /* one digit short of a published one */
 	load(w, "PAGE_TOKEN_KEY: short\n");
 	assert_note(w, CONF_ERROR, "PAGE_TOKEN_KEY", "32 bytes");
 	load(w, "PAGE_TOKEN_KEY: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
@@ -127,26 +135,26 @@ unknown_keys_with_suggestions(void **state)
 static const struct {
 	const char *line, *key, *words;
 } WRONG_VALUES[] = {
-	{"MAIL_PORT: 70000",		                                    "MAIL_PORT",                      "outside 1..65535"           },
-	{ "MAIL_PORT: many",		                                    "MAIL_PORT",                      "a whole number"             },
-	{ "MAIL_PORT: 2.5",		                                     "MAIL_PORT",                      "a whole number"             },
-	{ "MAIL_PORT: [1]",		                                     "MAIL_PORT",                      "this is a list"             },
-	{ "FEATURE_SUPER_USERS: maybe",                                         "FEATURE_SUPER_USERS",            "true or false"              },
+	{"MAIL_PORT: 70000",	                                            "MAIL_PORT",                      "outside 1..65535"           },
+	{ "MAIL_PORT: many",	                                            "MAIL_PORT",                      "a whole number"             },
+	{ "MAIL_PORT: 2.5",	                                             "MAIL_PORT",                      "a whole number"             },
+	{ "MAIL_PORT: [1]",	                                             "MAIL_PORT",                      "this is a list"             },
+	{ "FEATURE_SUPER_USERS: maybe",	                                 "FEATURE_SUPER_USERS",            "true or false"              },
 	{ "FEATURE_SUPER_USERS: {a: 1}",                                        "FEATURE_SUPER_USERS",            "true or false"              },
-	{ "SESSION_TIMEOUT: 5 days",                                            "SESSION_TIMEOUT",                "a duration"                 },
-	{ "SESSION_TIMEOUT: 1s",		                                "SESSION_TIMEOUT",                "outside 60.."               },
-	{ "MAXIMUM_LAYER_SIZE: big",                                            "MAXIMUM_LAYER_SIZE",             "a size"                     },
-	{ "REGISTRY_STATE: open",		                               "REGISTRY_STATE",                 "normal|readonly"            },
-	{ "REGISTRY_TITLE: {a: 1}",		                             "REGISTRY_TITLE",                 "a text"                     },
-	{ "SUPER_USERS: {a: 1}",		                                "SUPER_USERS",                    "a list"                     },
-	{ "SUPER_USERS: [[a]]",		                                 "SUPER_USERS",                    "a list of texts"            },
-	{ "BRANDING: [a]",		                                      "BRANDING",                       "a map"                      },
-	{ "BUILD_MANAGER: enterprise",                                          "BUILD_MANAGER",                  "a list"                     },
+	{ "SESSION_TIMEOUT: 5 days",	                                    "SESSION_TIMEOUT",                "a duration"                 },
+	{ "SESSION_TIMEOUT: 1s",	                                        "SESSION_TIMEOUT",                "outside 60.."               },
+	{ "MAXIMUM_LAYER_SIZE: big",	                                    "MAXIMUM_LAYER_SIZE",             "a size"                     },
+	{ "REGISTRY_STATE: open",	                                       "REGISTRY_STATE",                 "normal|readonly"            },
+	{ "REGISTRY_TITLE: {a: 1}",	                                     "REGISTRY_TITLE",                 "a text"                     },
+	{ "SUPER_USERS: {a: 1}",	                                        "SUPER_USERS",                    "a list"                     },
+	{ "SUPER_USERS: [[a]]",	                                         "SUPER_USERS",                    "a list of texts"            },
+	{ "BRANDING: [a]",	                                              "BRANDING",                       "a map"                      },
+	{ "BUILD_MANAGER: enterprise",	                                  "BUILD_MANAGER",                  "a list"                     },
 	{ "SERVER_HOSTNAME: https://r.example.com",                             "SERVER_HOSTNAME",                "host"                       },
 	{ "SERVER_HOSTNAME: r.example.com:0",                                   "SERVER_HOSTNAME",                "host"                       },
 	{ "SERVER_HOSTNAME: \"r.example.com\\r\\nX: y\"",                       "SERVER_HOSTNAME",                "host"                       },
-	{ "DB_URI: mysql://a:b@c/d",                                            "DB_URI",                         "PostgreSQL"                 },
-	{ "DB_URI: postgresql://a:b@c",                                         "DB_URI",                         "name is missing"            },
+	{ "DB_URI: mysql://a:b@c/d",	                                    "DB_URI",                         "PostgreSQL"                 },
+	{ "DB_URI: postgresql://a:b@c",	                                 "DB_URI",                         "name is missing"            },
 	{ "DB_URI: postgresql://a:b:c@d:x/e",                                   "DB_URI",                         "port"                       },
 	{ "DB_URI: postgresql://a:%zz@d/e",                                     "DB_URI",                         "%25"                        },
 	{ "DB_URI: 'postgresql://a:b@c/d?nosuch=1'",                            "DB_URI",                         "no option nosuch"           },
@@ -154,36 +162,36 @@ static const struct {
 	{ "DB_CONNECTION_ARGS: {ssl: {ca: x}}",                                 "DB_CONNECTION_ARGS.ssl",         "MySQL"                      },
 	{ "TRUSTED_PROXY_CIDR: [10.0.0.0/33]",                                  "TRUSTED_PROXY_CIDR",             "block"                      },
 	{ "TRUSTED_PROXY_CIDR: proxy.example.com",                              "TRUSTED_PROXY_CIDR",             "block"                      },
-	{ "CONTACT_INFO: [me]",		                                 "CONTACT_INFO",                   "mailto"                     },
+	{ "CONTACT_INFO: [me]",	                                         "CONTACT_INFO",                   "mailto"                     },
 	{ "SECURITY_SCANNER_V4_ENDPOINT: ftp://x",                              "SECURITY_SCANNER_V4_ENDPOINT",   "http"                       },
 	{ "LABEL_KEY_RESERVED_PREFIXES: [abc]",                                 "LABEL_KEY_RESERVED_PREFIXES",    "dot"                        },
 	{ "TAG_EXPIRATION_OPTIONS: [1d, soon]",                                 "TAG_EXPIRATION_OPTIONS",         "duration"                   },
-	{ "DEFAULT_TAG_EXPIRATION: 3d",                                         "DEFAULT_TAG_EXPIRATION",         "TAG_EXPIRATION_OPTIONS"     },
-	{ "AUTHENTICATION_TYPE: LDAP",                                          "AUTHENTICATION_TYPE",            "not yet supported"          },
+	{ "DEFAULT_TAG_EXPIRATION: 3d",	                                 "DEFAULT_TAG_EXPIRATION",         "TAG_EXPIRATION_OPTIONS"     },
+	{ "AUTHENTICATION_TYPE: LDAP",	                                  "AUTHENTICATION_TYPE",            "not yet supported"          },
 	{ "AUTHENTICATION_TYPE: Kerberos",                                      "AUTHENTICATION_TYPE",            "Database|LDAP"              },
-	{ "LOGS_MODEL: splunk",		                                 "LOGS_MODEL",                     "splunk is not yet supported"},
-	{ "FEATURE_FIPS: true",		                                 "FEATURE_FIPS",                   "not yet supported"          },
+	{ "LOGS_MODEL: splunk",	                                         "LOGS_MODEL",                     "splunk is not yet supported"},
+	{ "FEATURE_FIPS: true",	                                         "FEATURE_FIPS",                   "not yet supported"          },
 	{ "FEATURE_DIRECT_LOGIN: false",                                        "FEATURE_DIRECT_LOGIN",           "nobody"                     },
-	{ "LDAP_LOGIN_CONFIG: {a: 1}",                                          "LDAP_LOGIN_CONFIG",              "this name"                  },
+	{ "LDAP_LOGIN_CONFIG: {a: 1}",	                                  "LDAP_LOGIN_CONFIG",              "this name"                  },
 	{ "DISTRIBUTED_STORAGE_PREFERENCE: [nowhere]",                          "DISTRIBUTED_STORAGE_PREFERENCE",
-                 "nowhere is not a location"		                                                                                           },
+         "nowhere is not a location"	                                                                                                   },
 	{ "USERFILES_LOCATION: nowhere",                                        "USERFILES_LOCATION",             "not a location"             },
 	{ "DISTRIBUTED_STORAGE_CONFIG: {a: LocalStorage}",                      "DISTRIBUTED_STORAGE_CONFIG.a",
-                 "[Driver, {parameters}]"		                                                                                              },
+         "[Driver, {parameters}]"	                                                                                                      },
 	{ "DISTRIBUTED_STORAGE_CONFIG: {a: [LocalStorage]}",                    "DISTRIBUTED_STORAGE_CONFIG.a",
-                 "[Driver, {parameters}]"		                                                                                              },
+         "[Driver, {parameters}]"	                                                                                                      },
 	{ "DISTRIBUTED_STORAGE_CONFIG: {a: [FakeStorage, {}]}",                 "DISTRIBUTED_STORAGE_CONFIG.a",
-                 "not a valid storage type"		                                                                                            },
+         "not a valid storage type"	                                                                                                    },
 	{ "DISTRIBUTED_STORAGE_CONFIG: {a: [LocalStorage, {}]}",                "DISTRIBUTED_STORAGE_CONFIG.a",
-                 "needs storage_path"		                                                                                                  },
+         "needs storage_path"	                                                                                                          },
 	{ "DISTRIBUTED_STORAGE_CONFIG: {a: [LocalStorage, {storage_path: x}]}",
-                 "DISTRIBUTED_STORAGE_CONFIG.a",		                                                          "absolute"                   },
-	{ "KADE: [1]",		                                          "KADE",                           "a map"                      },
+         "DISTRIBUTED_STORAGE_CONFIG.a",	                                                                  "absolute"                   },
+	{ "KADE: [1]",	                                                  "KADE",                           "a map"                      },
 	{ "KADE: {ACCESS_LOG: 'sampled:0'}",                                    "KADE.ACCESS_LOG",                "sampled"                    },
 	{ "KADE: {MOUNT_PREFIX: registry}",                                     "KADE.MOUNT_PREFIX",              "begins"                     },
 	{ "KADE: {MOUNT_PREFIX: /a/../b}",                                      "KADE.MOUNT_PREFIX",              "begins"                     },
-	{ "KADE: {SENDFILE: maybe}",                                            "KADE.SENDFILE",                  "none|x-sendfile|x-accel"    },
-	{ "KADE: {DB_CONNECTIONS: 0}",                                          "KADE.DB_CONNECTIONS",            "outside"                    },
+	{ "KADE: {SENDFILE: maybe}",	                                    "KADE.SENDFILE",                  "none|x-sendfile|x-accel"    },
+	{ "KADE: {DB_CONNECTIONS: 0}",	                                  "KADE.DB_CONNECTIONS",            "outside"                    },
 };
 
 static void
