@@ -42,6 +42,8 @@ help(const struct job *j)
 		puts("  --parallel N       works on N items at a time");
 	if ((j->def->flags & JOB_TAKES_SCOPE) != 0)
 		puts("  --namespace X      only this namespace\n  --repository X/Y   only this repository");
+	if ((j->def->flags & JOB_TAKES_VERIFY) != 0)
+		puts("  --verify           compares everything now, not only what is due");
 	for (const struct job_option *o = j->def->options; o != NULL && o->name != NULL; o++) {
 		char left[64];
 		snprintf(left, sizeof left, "--%s%s%s", o->name, o->value == NULL ? "" : " ", o->value == NULL ? "" : o->value);
@@ -64,6 +66,7 @@ enum {
 	OPT_JSON,
 	OPT_TEXTFILE,
 	OPT_SPLAY,
+	OPT_VERIFY,
 	OPT_MORE /* and those that follow: the job's own */
 };
 static const struct option OPTIONS[] = {
@@ -83,6 +86,7 @@ static const struct option OPTIONS[] = {
 	{ "json",        no_argument,       NULL, OPT_JSON      },
 	{ "textfile",    required_argument, NULL, OPT_TEXTFILE  },
 	{ "splay",       required_argument, NULL, OPT_SPLAY     },
+	{ "verify",      no_argument,       NULL, OPT_VERIFY    },
 	{ NULL,          0,                 NULL, 0             },
 };
 
@@ -140,6 +144,8 @@ flag_option(struct job *j, int opt)
 		return &j->opt.status;
 	case OPT_JSON:
 		return &j->opt.json;
+	case OPT_VERIFY:
+		return &j->opt.verify;
 	default:
 		return NULL;
 	}
@@ -154,6 +160,8 @@ check(const struct job *j)
 		return usage(j, "it does not take --parallel");
 	if ((o->namespace_name != NULL || o->repository != NULL) && (j->def->flags & JOB_TAKES_SCOPE) == 0)
 		return usage(j, "it does not take --namespace and --repository");
+	if (o->verify && (j->def->flags & JOB_TAKES_VERIFY) == 0)
+		return usage(j, "it does not take --verify");
 	if (o->resident && (o->dry_run || o->status))
 		return usage(j, "--resident cannot be together with --dry-run or --status");
 	if (o->interval_s != 0 && !o->resident)

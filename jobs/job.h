@@ -25,6 +25,9 @@ enum job_id {
 	JOB_ID_GC = 8,
 	JOB_ID_ACTIONCOUNT = 21,
 	JOB_ID_LOGEXPORT = 22,
+	JOB_ID_AUTOPRUNE = 30,
+	JOB_ID_QUOTA = 31,
+	JOB_ID_IMMUTABLE = 32,
 };
 enum job_lock {
 	JOB_LOCK_HOST, /* one on this host */
@@ -36,7 +39,8 @@ enum job_flags {
 	JOB_IN_RECOVERY = 4,        /* also runs in ACCOUNT_RECOVERY_MODE */
 	JOB_NOT_WITHOUT_PUSHES = 8, /* stops with DISABLE_PUSHES */
 	JOB_TAKES_PARALLEL = 16,    /* --parallel */
-	JOB_TAKES_SCOPE = 32        /* --namespace, --repository */
+	JOB_TAKES_SCOPE = 32,       /* --namespace, --repository */
+	JOB_TAKES_VERIFY = 64       /* --verify */
 };
 struct job_counts {
 	int64_t selected, done, failed, skipped, bytes;
@@ -82,7 +86,7 @@ struct job_def {
 };
 struct job_options {
 	const char *config, *textfile, *namespace_name, *repository;
-	bool dry_run, resident, status, json, verbose;
+	bool dry_run, resident, status, json, verbose, verify;
 	int64_t interval_s, max_seconds, max_items, parallel, splay_s; /* 0: not given */
 	const char *more[JOB_OPTIONS_MAX]; /* the job's own; NULL: not given */
 };

@@ -203,18 +203,18 @@ DELETE FROM manifest WHERE id = ANY($1);
 -- Idle links, locked.
 -- name: gc_links_lock
 -- args: window_ms int8, max_items int8
--- cols: repository_id int8, blob_id int8, namespace_id int8
+-- cols: repository_id int8, blob_id int8
 -- rows: any
-SELECT rb.repository_id, rb.blob_id, r.namespace_id FROM repository_blob rb JOIN repository r ON r.id = rb.repository_id
-WHERE rb.idle_since_ms <= kade_now_ms() - $1 ORDER BY rb.idle_since_ms LIMIT $2 FOR UPDATE OF rb SKIP LOCKED;
+SELECT rb.repository_id, rb.blob_id FROM repository_blob rb
+WHERE rb.idle_since_ms <= kade_now_ms() - $1 ORDER BY rb.idle_since_ms LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- All links of one repository, for its removal.
 -- name: gc_links_lock_of
 -- args: repository_id int8, max_items int8
--- cols: repository_id int8, blob_id int8, namespace_id int8
+-- cols: repository_id int8, blob_id int8
 -- rows: any
-SELECT rb.repository_id, rb.blob_id, r.namespace_id FROM repository_blob rb JOIN repository r ON r.id = rb.repository_id
-WHERE rb.repository_id = $1 ORDER BY rb.blob_id LIMIT $2 FOR UPDATE OF rb SKIP LOCKED;
+SELECT rb.repository_id, rb.blob_id FROM repository_blob rb
+WHERE rb.repository_id = $1 ORDER BY rb.blob_id LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- Blobs that have no link but these: locked, so that nobody links them meanwhile.
 -- name: gc_blobs_lock
@@ -230,8 +230,8 @@ ORDER BY b.id FOR UPDATE SKIP LOCKED;
 -- the blob is locked ($3).
 -- name: gc_links_delete
 -- args: repository_ids int8[], blob_ids int8[], locked_ids int8[]
--- cols: gone int8, held int8
--- rows: one
+-- cols: gone bool, namespace_id int8, repository_id int8, blob_id int8, is_counted bool
+-- rows: any
 WITH s AS MATERIALIZED (
   SELECT s.repository_id, s.blob_id, EXISTS (SELECT 1 FROM manifest_blob mb WHERE mb.repository_id = s.repository_id AND mb.blob_id = s.blob_id OFFSET 0) AS held
   FROM unnest($1::int8[], $2::int8[]) s(repository_id, blob_id)),
@@ -242,8 +242,10 @@ free AS MATERIALIZED (
 unmark AS (
   UPDATE repository_blob rb SET idle_since_ms = NULL FROM s
   WHERE s.held AND rb.repository_id = s.repository_id AND rb.blob_id = s.blob_id AND rb.idle_since_ms IS NOT NULL RETURNING 1),
-gone AS (DELETE FROM repository_blob rb USING free f WHERE rb.repository_id = f.repository_id AND rb.blob_id = f.blob_id RETURNING 1)
-SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM s WHERE s.held);
+gone AS (DELETE FROM repository_blob rb USING free f WHERE rb.repository_id = f.repository_id AND rb.blob_id = f.blob_id
+  RETURNING rb.repository_id, rb.blob_id, rb.is_counted)
+SELECT true, r.namespace_id, g.repository_id, g.blob_id, g.is_counted FROM gone g JOIN repository r ON r.id = g.repository_id
+UNION ALL SELECT false, 0, s.repository_id, s.blob_id, false FROM s WHERE s.held;
 
 -- Locked blobs that are left without a link: their objects get tombstones, $2 from now.
 -- name: gc_blobs_delete

@@ -13,8 +13,7 @@ SELECT id, namespace_id FROM repository WHERE state = 3 AND id > $1 ORDER BY id 
 -- rows: any
 WITH u AS (DELETE FROM upload WHERE id = ANY(ARRAY(
     SELECT id FROM upload WHERE repository_id = $1 AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms()) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))
-  RETURNING id, uuid, location_id, offset_bytes, hash_state, store_state),
-q AS (DELETE FROM quota_ledger WHERE upload_id IN (SELECT id FROM u))
+  RETURNING uuid, location_id, offset_bytes, hash_state, store_state)
 SELECT u.uuid, l.name, u.offset_bytes, u.hash_state, u.store_state FROM u JOIN location l ON l.id = u.location_id;
 
 -- name: purge_tags

@@ -1,14 +1,25 @@
 -- Blobs on their way in.
 -- set: upload  id int8?, uuid text?, location text?, offset_bytes int8?, hash_state text?, store_state text?, chunks int4?, lease_busy bool?
 
+-- over_quota: $8 asks whether what the namespace uses and what arrives in this repository reach the limit ($9: the registry's).
 -- name: upload_load
--- args: facts, uuid text
--- cols: facts, upload
+-- args: facts, uuid text, with_quota bool, default_bytes int8
+-- cols: facts, upload, over_quota bool
 -- rows: one
-SELECT f.*, u.* FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
+SELECT f.*, u.*, $8 AND u.id IS NOT NULL AND COALESCE(kade_quota_used(f.namespace_id)
+  + (SELECT COALESCE(sum(o.offset_bytes), 0)::int8 FROM upload o WHERE o.repository_id = f.repository_id)
+  >= kade_quota_reject(f.namespace_id, $9), false) FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   SELECT u.id, u.uuid, l.name, u.offset_bytes, u.hash_state, u.store_state, u.chunks, COALESCE(u.lease_until_ms > kade_now_ms(), false)
   FROM upload u JOIN location l ON l.id = u.location_id
   WHERE (f.may_write OR f.may_create) AND u.repository_id = f.repository_id AND u.uuid = $7 OFFSET 0) u ON true;
+
+-- Facts for the start of an upload, and whether the namespace has used its quota up.
+-- name: upload_start_load
+-- args: facts, default_bytes int8
+-- cols: facts, over_quota bool
+-- rows: one
+SELECT f.*, f.namespace_id IS NOT NULL AND COALESCE(kade_quota_used(f.namespace_id) >= kade_quota_reject(f.namespace_id, $7), false)
+FROM repo_facts($1, $2, $3, $4, $5, $6) f;
 
 -- name: upload_start
 -- args: uuid text, repository_id int8, location text, account_id int8?, store_state text, hash_state text
@@ -49,7 +60,6 @@ UPDATE upload SET lease = NULL, lease_until_ms = NULL WHERE id = $1 AND lease = 
 -- args: id int8
 -- cols: id int8
 -- rows: at most one
-WITH q AS (DELETE FROM quota_ledger WHERE upload_id = $1)
 DELETE FROM upload WHERE id = $1 RETURNING id;
 
 -- Is the blob known, where, and is its object being deleted? Asked before the final key is chosen. The object that is about to
@@ -94,8 +104,7 @@ pending AS (
 rb AS (
   INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $2, b.id, kade_now_ms() FROM b
   ON CONFLICT (repository_id, blob_id) DO UPDATE SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false),
-u AS (DELETE FROM upload WHERE id = $1 AND EXISTS (SELECT 1 FROM b)),
-q AS (DELETE FROM quota_ledger WHERE upload_id = $1 AND EXISTS (SELECT 1 FROM b))
+u AS (DELETE FROM upload WHERE id = $1 AND EXISTS (SELECT 1 FROM b))
 SELECT (SELECT id FROM b), go.deleting FROM go;
 
 -- Where an upload is now, for a writer that lost its lease. 0 rows: it was cancelled.

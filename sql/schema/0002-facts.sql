@@ -172,18 +172,6 @@ BEGIN
       OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = w.id));
 END $$;
 
--- Has a namespace a link to a blob, other than those of the given repositories? The way that looks at less: a base layer has
--- many links, a large organization many repositories.
-CREATE FUNCTION kade_namespace_has_link(p_namespace int8, p_blob int8, p_without int8[]) RETURNS bool LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  IF (SELECT count(*) FROM (SELECT 1 FROM repository_blob rb WHERE rb.blob_id = p_blob LIMIT 500) x) < 500 THEN
-    RETURN EXISTS (SELECT 1 FROM repository_blob rb JOIN repository r ON r.id = rb.repository_id
-      WHERE rb.blob_id = p_blob AND r.namespace_id = p_namespace AND NOT rb.repository_id = ANY(p_without));
-  END IF;
-  RETURN EXISTS (SELECT 1 FROM repository r WHERE r.namespace_id = p_namespace AND NOT r.id = ANY(p_without)
-    AND EXISTS (SELECT 1 FROM repository_blob rb WHERE rb.repository_id = r.id AND rb.blob_id = p_blob OFFSET 0));
-END $$;
-
 -- Is a manifest part of an index that can be pulled? One walk from all its parents, however many.
 CREATE FUNCTION kade_manifest_in_index(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE sql STABLE AS $$
 SELECT kade_held_above(ARRAY(SELECT c.manifest_id FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed

@@ -132,23 +132,39 @@ collect_manifests(struct ctx *c, int64_t max_items, struct collected *out)
 	return ERR_NONE;
 }
 
+/* What the sizes of namespaces and repositories lose. */
+static enum err_kind
+release(struct ctx *c, const struct db_result *gone, struct collected *out)
+{
+	const size_t rows = (size_t)gone->rows + 1;
+	int64_t *namespaces = ARENA_ARRAY(c->mem, int64_t, rows), *repositories = ARENA_ARRAY(c->mem, int64_t, rows), *blobs = ARENA_ARRAY(c->mem, int64_t, rows);
+	size_t n = 0;
+
+	for (int i = 0; i < gone->rows; i++) {
+		out->links += db_get_bool(gone, i, GC_LINKS_DELETE_GONE);
+		if (!db_get_bool(gone, i, GC_LINKS_DELETE_IS_COUNTED))
+			continue;
+		namespaces[n] = db_get_i64(gone, i, GC_LINKS_DELETE_NAMESPACE_ID);
+		repositories[n] = db_get_i64(gone, i, GC_LINKS_DELETE_REPOSITORY_ID);
+		blobs[n++] = db_get_i64(gone, i, GC_LINKS_DELETE_BLOB_ID);
+	}
+	return quota_release(c, &(struct quota_removed){ .namespace_ids = namespaces, .repository_ids = repositories, .blob_ids = blobs, .n = n });
+}
+
 /* Inside of the transaction that locked the links. */
 static enum err_kind
 drop_links(struct ctx *c, const struct db_result *links, struct collected *out)
 {
-	struct quota_release release = { .n = links->rows, .repositories = column(c, links, 0), .blobs = column(c, links, 1), .namespaces = column(c, links, 2) };
-	const struct db_arg repositories = array_of(release.repositories, links->rows), blobs = array_of(release.blobs, links->rows);
+	const struct db_arg repositories = array_of(column(c, links, 0), links->rows), blobs = array_of(column(c, links, 1), links->rows);
 	const struct db_result *locked, *gone, *r;
 
-	TRY(quota_release_begin(c, &release));
 	TRY(db_exec(c, STMT_GC_BLOBS_LOCK, DB_ARGS(repositories, blobs), &locked));
 	const struct db_arg free = array_of(column(c, locked, GC_BLOBS_LOCK_ID), locked->rows);
-	TRY(db_queue(c, STMT_GC_LINKS_DELETE, DB_ARGS(repositories, blobs, free), &gone));
-	TRY(quota_release_end(c, &release));
+	TRY(db_exec(c, STMT_GC_LINKS_DELETE, DB_ARGS(repositories, blobs, free), &gone));
+	TRY(release(c, gone, out));
 	TRY(db_queue(c, STMT_GC_BLOBS_DELETE, DB_ARGS(free, db_i64(c->conf->kade_object_retention_s * 1000)), &r));
 	TRY(db_commit(c));
-	out->links = db_get_i64(gone, 0, GC_LINKS_DELETE_GONE);
-	out->changed = out->links + db_get_i64(gone, 0, GC_LINKS_DELETE_HELD);
+	out->changed = gone->rows;
 	out->blobs = db_get_i64(r, 0, GC_BLOBS_DELETE_BLOBS);
 	out->bytes = db_get_i64(r, 0, GC_BLOBS_DELETE_BYTES);
 	return ERR_NONE;
