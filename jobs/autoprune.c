@@ -97,17 +97,19 @@ prune_one(struct job *j, const struct prune_target *t, struct prune_rules *rules
 		TRY(prune_walk_page(c, &w));
 		TRY(prune_walk_remove(c, &w, &removed));
 		all += removed;
-		if (!rules->has_groups)
-			arena_rewind(c->mem, m);
+		arena_rewind(c->mem, m);
 	}
+	prune_walk_end(c, &w);
 	if (all > 0)
-		log_line(c, LOG_LEVEL_INFO, "%.*s/%.*s: %lld tags were removed", STRF(t->ns), STRF(t->repo), (long long)all);
+		log_line(c, LOG_LEVEL_INFO, "%.*s/%.*s: %lld tags were removed", STRF(t->ns), STRF(t->repo),
+		         (long long)all);
 	*is_end = w.is_end;
 	return ERR_NONE;
 }
 
 static enum err_kind
-rules_of(struct job *j, const struct prune_target *t, bool use_default, bool pulls_known, struct prune_rules *rules)
+rules_of(struct job *j, const struct prune_target *t, bool use_default, bool pulls_known,
+         struct prune_rules *rules)
 {
 	*rules = (struct prune_rules){ 0 };
 	if (!use_default)
@@ -116,7 +118,8 @@ rules_of(struct job *j, const struct prune_target *t, bool use_default, bool pul
 	return ERR_NONE;
 }
 
-/* The repositories of a page. *last: the last one that is through; *failed: what went wrong first. */
+/* The repositories of a page. *last: the last one that is through. Patterns that take too long end the page: *last is then
+ * beyond all, so that nobody's expressions keep others waiting. */
 static enum err_kind
 prune_page(struct job *j, struct job_slice *s, const struct db_result *r, bool use_default, int64_t *last)
 {
@@ -140,7 +143,9 @@ prune_page(struct job *j, struct job_slice *s, const struct db_result *r, bool u
 		else
 			s->n.done++;
 		if (is_end)
-			*last = t.repository_id;
+			*last = e == ERR_TOO_LARGE && !use_default ? INT64_MAX : t.repository_id;
+		if (*last == INT64_MAX)
+			break;
 	}
 	return ERR_NONE;
 }
@@ -158,17 +163,24 @@ by_policies(struct job *j, struct job_slice *s)
 	const bool whole = repo.p == NULL;
 	int64_t last = whole ? db_get_i64(task, 0, PRUNE_TASK_NEXT_AFTER_REPOSITORY_ID) : 0;
 
-	TRY(db_exec(j->c, STMT_PRUNE_REPOSITORIES,
-	            DB_ARGS(db_i64(namespace_id), db_i64(last), db_i64(s->max_items), db_strn(repo), db_bool(false)), &r));
+	TRY(db_exec(
+	    j->c, STMT_PRUNE_REPOSITORIES,
+	    DB_ARGS(db_i64(namespace_id), db_i64(last), db_i64(s->max_items), db_strn(repo), db_bool(false)),
+	    &r));
 	TRY(prune_page(j, s, r, false, &last));
 	s->is_last = !whole;
 	if (!whole)
 		return ERR_NONE;
-	const bool is_end = r->rows < s->max_items && s->n.selected == r->rows && j->stopped == NULL;
-	const char *status = s->n.failed > 0 ? str_fmt(j->c->mem, "failure: %.200s", j->message) : is_end ? "success" : "running";
+	const bool is_end =
+	    last == INT64_MAX || (r->rows < s->max_items && s->n.selected == r->rows && j->stopped == NULL);
+	const char *status = s->n.failed > 0 ? str_fmt(j->c->mem, "failure: %.200s", j->message)
+	                     : is_end        ? "success"
+	                                     : "running";
 	s->n.selected++; /* the namespace is an item, too: one without repositories is no end of the work */
 	s->n.done++;
-	return db_exec(j->c, STMT_PRUNE_TASK_STEP, DB_ARGS(db_i64(namespace_id), is_end ? db_null() : db_i64(last), db_str(status)), NULL);
+	return db_exec(j->c, STMT_PRUNE_TASK_STEP,
+	               DB_ARGS(db_i64(namespace_id), is_end ? db_null() : db_i64(last), db_str(status)),
+	               NULL);
 }
 
 static enum err_kind
@@ -180,7 +192,8 @@ by_default(struct job *j, struct job_slice *s)
 	if (at->rows == 0)
 		return ERR_NONE;
 	int64_t last = db_get_i64(at, 0, PRUNE_DEFAULT_NEXT_AFTER_REPOSITORY_ID);
-	TRY(db_exec(j->c, STMT_PRUNE_ALL_REPOSITORIES, DB_ARGS(db_i64(last), db_i64(s->max_items), db_null(), db_null()), &r));
+	TRY(db_exec(j->c, STMT_PRUNE_ALL_REPOSITORIES,
+	            DB_ARGS(db_i64(last), db_i64(s->max_items), db_null(), db_null()), &r));
 	TRY(prune_page(j, s, r, true, &last));
 	const bool is_end = r->rows < s->max_items && s->n.selected == r->rows && j->stopped == NULL;
 	s->is_last = is_end;
@@ -189,19 +202,22 @@ by_default(struct job *j, struct job_slice *s)
 
 /* A dry run: every tag of a repository that would go, a line each. */
 static enum err_kind
-show_one(struct job *j, const struct prune_target *t, struct prune_rules *rules, struct buf *out, int64_t *left)
+show_one(struct job *j, const struct prune_target *t, struct prune_rules *rules, struct buf *out,
+         int64_t *left)
 {
 	struct prune_walk w;
 
 	TRY(prune_walk_begin(j->c, t, rules, &w));
 	while (!w.is_end && *left > 0) {
 		TRY(prune_walk_page(j->c, &w));
-		for (size_t i = 0; i < w.n && *left > 0; i++, --*left)
-			buf_putf(out, "%.*s/%.*s:%.*s  %s (%s)\n", STRF(t->ns), STRF(t->repo), STRF(w.victims[i].tag.name),
-			         prune_reason(j->c, w.victims[i].rule),
-			         w.victims[i].rule->uuid.n == 0 ? "DEFAULT_NAMESPACE_AUTOPRUNE_POLICY"
-			                                        : str_dup(j->c->mem, w.victims[i].rule->uuid));
+		for (size_t i = 0; i<w.n && * left> 0; i++, --*left)
+			buf_putf(out, "%.*s/%.*s:%.*s  %s (%s)\n", STRF(t->ns), STRF(t->repo),
+			         STRF(w.victims[i].tag.name), prune_reason(j->c, w.victims[i].rule),
+			         w.victims[i].rule->uuid.n == 0
+			             ? "DEFAULT_NAMESPACE_AUTOPRUNE_POLICY"
+			             : str_dup(j->c->mem, w.victims[i].rule->uuid));
 	}
+	prune_walk_end(j->c, &w);
 	return ERR_NONE;
 }
 
@@ -211,7 +227,7 @@ show_page(struct job *j, const struct db_result *r, bool use_default, struct buf
 	bool pulls_known;
 
 	TRY(prune_pulls_known(j->c, &pulls_known));
-	for (int i = 0; i < r->rows && *left > 0; i++) {
+	for (int i = 0; i<r->rows && * left> 0; i++) {
 		const struct prune_target t = target_of(r, i);
 		struct prune_rules rules;
 
@@ -234,11 +250,14 @@ show(struct job *j, struct buf *out)
 	TRY(db_exec(j->c, STMT_PRUNE_TASKS, DB_ARGS(db_i64(before_ms(j)), db_strn(ns)), &tasks));
 	for (int i = 0; i < tasks->rows && left > 0; i++) {
 		TRY(db_exec(j->c, STMT_PRUNE_REPOSITORIES,
-		            DB_ARGS(db_i64(db_get_i64(tasks, i, 0)), db_i64(0), db_i64(100000), db_strn(repo), db_bool(false)), &r));
+		            DB_ARGS(db_i64(db_get_i64(tasks, i, 0)), db_i64(0), db_i64(100000), db_strn(repo),
+		                    db_bool(false)),
+		            &r));
 		TRY(show_page(j, r, false, out, &left));
 	}
 	if (j->c->conf->default_namespace_autoprune_policy != NULL) {
-		TRY(db_exec(j->c, STMT_PRUNE_ALL_REPOSITORIES, DB_ARGS(db_i64(0), db_i64(100000), db_strn(ns), db_strn(repo)), &r));
+		TRY(db_exec(j->c, STMT_PRUNE_ALL_REPOSITORIES,
+		            DB_ARGS(db_i64(0), db_i64(100000), db_strn(ns), db_strn(repo)), &r));
 		TRY(show_page(j, r, true, out, &left));
 	}
 	if (left == 0)
@@ -247,13 +266,14 @@ show(struct job *j, struct buf *out)
 }
 
 static const struct job_step STEPS[] = {
-	{.name = "policies",          .slice = by_policies, .slice_items = REPOSITORIES},
-	{ .name = "default policy", .is_on = has_default, .slice = by_default, .slice_items = REPOSITORIES},
-	{ .name = NULL},
+	{ .name = "policies", .slice = by_policies, .slice_items = REPOSITORIES },
+	{ .name = "default policy", .is_on = has_default, .slice = by_default, .slice_items = REPOSITORIES },
+	{ .name = NULL },
 };
 static const struct job_def AUTOPRUNE = {
 	.name = "autoprune",
-	.doc = "Removes tags by the policies of namespaces and repositories and by that of the configuration.",
+	.doc =
+	    "Removes tags by the policies of namespaces and repositories and by that of the configuration.",
 	.id = JOB_ID_AUTOPRUNE,
 	.lock = JOB_LOCK_FLEET,
 	.flags = JOB_TAKES_SCOPE,

@@ -44,7 +44,9 @@ mark(struct ctx *c, const struct policy *p, const int64_t *ids, size_t n, bool *
 	TRY(hold(c, p, held));
 	if (*held) {
 		TRY(db_exec(c, STMT_IMMUTABILITY_MARK,
-		            DB_ARGS(db_i64_array(ids, n), db_bool(c->conf->feature_immutable_tags_can_expire), db_i64(p->changed_ms)), &r));
+		            DB_ARGS(db_i64_array(ids, n), db_bool(c->conf->feature_immutable_tags_can_expire),
+		                    db_i64(p->changed_ms)),
+		            &r));
 		TRY(db_exec(c, STMT_IMMUTABILITY_ADD_MARKED, DB_ARGS(db_i64(p->id), db_i64(r->rows)), NULL));
 	}
 	return db_commit(c);
@@ -63,7 +65,9 @@ mark_repository(struct job *j, const struct policy *p, int64_t repository_id, bo
 		const struct db_result *r;
 		size_t n = 0;
 
-		TRY(db_exec(c, STMT_IMMUTABILITY_TAGS, DB_ARGS(db_i64(repository_id), db_str(after), db_i64(PAGE), db_i64(p->changed_ms)), &r));
+		TRY(db_exec(
+		    c, STMT_IMMUTABILITY_TAGS,
+		    DB_ARGS(db_i64(repository_id), db_str(after), db_i64(PAGE), db_i64(p->changed_ms)), &r));
 		rows = r->rows;
 		for (int i = 0; i < r->rows; i++) {
 			const struct str name = db_get_strn(r, i, IMMUTABILITY_TAGS_NAME);
@@ -92,7 +96,8 @@ log_marked(struct ctx *c, const struct policy *p, int64_t count)
 	}
 	buf_puts(&b, ",\"tag_pattern\":");
 	buf_put_json(&b, p->pattern);
-	buf_putf(&b, ",\"tag_pattern_matches\":%s,\"count\":%lld}", p->matches ? "true" : "false", (long long)count);
+	buf_putf(&b, ",\"tag_pattern_matches\":%s,\"count\":%lld}", p->matches ? "true" : "false",
+	         (long long)count);
 	return audit_add(c, &(struct audit_row){ .kind = AUDIT_tags_made_immutable_by_policy,
 	                                         .namespace_id = p->namespace_id,
 	                                         .repository_id = p->repository_id,
@@ -155,7 +160,9 @@ backfill(struct job *j, struct job_slice *s)
 	bool held = true;
 
 	TRY(db_exec(c, STMT_IMMUTABILITY_REPOSITORIES,
-	            DB_ARGS(db_i64(p.namespace_id), db_i64_or_null(p.repository_id), db_i64(after), db_i64(s->max_items)), &r));
+	            DB_ARGS(db_i64(p.namespace_id), db_i64_or_null(p.repository_id), db_i64(after),
+	                    db_i64(s->max_items)),
+	            &r));
 	s->n.selected = s->n.done = 1;
 	for (int i = 0; i < r->rows && held; i++) {
 		const int64_t id = db_get_i64(r, i, IMMUTABILITY_REPOSITORIES_ID);
@@ -163,7 +170,8 @@ backfill(struct job *j, struct job_slice *s)
 		TRY(mark_repository(j, &p, id, &held));
 		if (!held || !job_go_on(j))
 			return ERR_NONE;
-		TRY(db_exec(c, STMT_IMMUTABILITY_STEP, DB_ARGS(db_i64(p.id), db_i64(p.changed_ms), db_i64(id)), NULL));
+		TRY(db_exec(c, STMT_IMMUTABILITY_STEP,
+		            DB_ARGS(db_i64(p.id), db_i64(p.changed_ms), db_i64(id)), NULL));
 		s->n.selected++;
 		s->n.done++;
 	}
@@ -171,8 +179,8 @@ backfill(struct job *j, struct job_slice *s)
 }
 
 static const struct job_step STEPS[] = {
-	{.name = "mark", .slice = backfill, .slice_items = 100},
-	{ .name = NULL                                        },
+	{ .name = "mark", .slice = backfill, .slice_items = 100 },
+	{ .name = NULL },
 };
 static const struct job_def IMMUTABLE = {
 	.name = "immutable",

@@ -101,7 +101,8 @@ verify_one(struct job *j, int64_t namespace_id)
 	              repositories = db_get_i64(r, 0, QUOTA_VERIFY_SUM_REPOSITORIES);
 	if (missing + all_extra + repositories != 0 || off != 0)
 		log_line(j->c, LOG_LEVEL_WARN,
-		         "namespace %lld: %lld blobs were not counted, %lld were counted for nothing, its size was "
+		         "namespace %lld: %lld blobs were not counted, %lld were counted for nothing, its "
+		         "size was "
 		         "off by %lld bytes, %lld repositories had a wrong size; put right",
 		         (long long)namespace_id, (long long)missing, (long long)all_extra, (long long)off,
 		         (long long)repositories);
@@ -136,8 +137,8 @@ notices(struct job *j, struct job_slice *s)
 	const struct db_result *r;
 	struct job_counts n = { 0 };
 
-	TRY(db_exec(j->c, STMT_QUOTA_NOTICES, DB_ARGS(db_i64(j->c->conf->quota_notification_cooldown_seconds * 1000)),
-	            &r));
+	TRY(db_exec(j->c, STMT_QUOTA_NOTICES,
+	            DB_ARGS(db_i64(j->c->conf->quota_notification_cooldown_seconds * 1000)), &r));
 	n.selected = n.done = db_get_i64(r, 0, QUOTA_NOTICES_SENT);
 	s->n = n;
 	s->is_last = true;
@@ -146,16 +147,17 @@ notices(struct job *j, struct job_slice *s)
 
 /* Unlike verification, which is due by time, folding goes on until the ledger is empty. */
 static const struct job_step STEPS[] = {
-	{.name = "fold",          .slice = fold,          .slice_items = FOLD_ROWS },
-	{ .name = "registry size", .slice = registry_size, .slice_items = 50000    },
-	{ .name = "verify",        .slice = verify,        .slice_items = 20       },
-	{ .name = "fold again",    .slice = fold,          .slice_items = FOLD_ROWS},
-	{ .name = "notices",       .is_on = tells_of_limits, .slice = notices, .slice_items = 1 },
-	{ .name = NULL             },
+	{ .name = "fold", .slice = fold, .slice_items = FOLD_ROWS },
+	{ .name = "registry size", .slice = registry_size, .slice_items = 50000 },
+	{ .name = "verify", .slice = verify, .slice_items = 20 },
+	{ .name = "fold again", .slice = fold, .slice_items = FOLD_ROWS },
+	{ .name = "notices", .is_on = tells_of_limits, .slice = notices, .slice_items = 1 },
+	{ .name = NULL },
 };
 static const struct job_def QUOTA = {
 	.name = "quota",
-	.doc = "Folds the sizes that pushes and removals changed, computes the registry's size when asked, compares\n"
+	.doc = "Folds the sizes that pushes and removals changed, computes the registry's size when asked, "
+	       "compares\n"
 	       "the sizes with what is there and puts them right.",
 	.id = JOB_ID_QUOTA,
 	.lock = JOB_LOCK_FLEET,

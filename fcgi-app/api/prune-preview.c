@@ -40,7 +40,10 @@ put_victim(struct preview *p, const struct prune_target *t, const struct prune_v
 		jo_null(o, "policy_uuid");
 	else
 		jo_strn(o, "policy_uuid", v->rule->uuid);
-	jo_str(o, "policy_of", v->rule->uuid.n == 0 ? "registry" : v->rule->of_namespace ? "namespace" : "repository");
+	jo_str(o, "policy_of",
+	       v->rule->uuid.n == 0    ? "registry"
+	       : v->rule->of_namespace ? "namespace"
+	                               : "repository");
 	jo_str(o, "method", PRUNE_METHOD_NAMES[v->rule->method]);
 	jo_strn(o, "value", v->rule->text);
 	jo_str(o, "reason", prune_reason(p->rq->c, v->rule));
@@ -62,9 +65,9 @@ preview_one(struct preview *p, const struct prune_target *t)
 		TRY(prune_walk_page(c, &w));
 		for (size_t i = 0; i < w.n && p->left > 0; i++, p->left--)
 			put_victim(p, t, &w.victims[i]);
-		if (!rules.has_groups)
-			arena_rewind(c->mem, m);
+		arena_rewind(c->mem, m);
 	}
+	prune_walk_end(c, &w);
 	if (!w.is_end || p->left == 0)
 		jo_bool(p->root, "has_additional", true);
 	return ERR_NONE;
@@ -108,26 +111,28 @@ api_prune_preview(struct req *rq)
 	.bind = policy_bind_all, .run = api_prune_preview
 #define SU .flags = ROUTE_SU_READ | ROUTE_SU_FULL
 const struct route API_PRUNE_PREVIEW_ROUTES[] = {
-	{.id = "previewOrganizationAutoPrune",
-         .path = "/api/v1/ui/organization/<name:orgname>/autoprunepreview",
-         READS, SU,
-         .perm = PERM_NS_ADMIN,
-         .scope = SCOPE_ORG_ADMIN,
-         .load = STMT_PRUNE_LOAD,
-         .doc = "The tags of an organization that its prune policies would remove now, and why." },
+	{ .id = "previewOrganizationAutoPrune",
+	  .path = "/api/v1/ui/organization/<name:orgname>/autoprunepreview",
+	  READS,
+	  SU,
+	  .perm = PERM_NS_ADMIN,
+	  .scope = SCOPE_ORG_ADMIN,
+	  .load = STMT_PRUNE_LOAD,
+	  .doc = "The tags of an organization that its prune policies would remove now, and why." },
 	{ .id = "previewRepositoryAutoPrune",
-         .path = "/api/v1/ui/repository/<repopath:repository>/autoprunepreview",
-         READS, SU,
-         .perm = PERM_REPO_ADMIN,
-         .scope = SCOPE_REPO_ADMIN,
-         .load = STMT_PRUNE_LOAD,
-         .doc = "The tags of a repository that its prune policies would remove now, and why." },
+	  .path = "/api/v1/ui/repository/<repopath:repository>/autoprunepreview",
+	  READS,
+	  SU,
+	  .perm = PERM_REPO_ADMIN,
+	  .scope = SCOPE_REPO_ADMIN,
+	  .load = STMT_PRUNE_LOAD,
+	  .doc = "The tags of a repository that its prune policies would remove now, and why." },
 	{ .id = "previewUserAutoPrune",
-         .path = "/api/v1/ui/user/autoprunepreview",
-         READS,
-         .perm = PERM_USER_ADMIN,
-         .scope = SCOPE_USER_ADMIN,
-         .load = STMT_PRUNE_OWN_LOAD,
-         .doc = "The tags of the own namespace that its prune policies would remove now, and why." },
-	{ .id = NULL                                                                            }
+	  .path = "/api/v1/ui/user/autoprunepreview",
+	  READS,
+	  .perm = PERM_USER_ADMIN,
+	  .scope = SCOPE_USER_ADMIN,
+	  .load = STMT_PRUNE_OWN_LOAD,
+	  .doc = "The tags of the own namespace that its prune policies would remove now, and why." },
+	{ .id = NULL }
 };

@@ -122,10 +122,11 @@ class Load:
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(n)]
 
     def run(self, i):
-        m = oci.image(1)
+        m, client = oci.image(1), self.instance.client()
+        client.token(f"repository:admin/load{i}:pull,push")      # once: passwords are checked a few at a time
         while not self.end.is_set():
             try:
-                client = self.instance.client()                 # connections of its own each time
+                client.http.close()                             # new connections
                 client.push(f"admin/load{i}", "t", m)
                 client.pull(f"admin/load{i}", "t", m)
                 self.good += 1

@@ -444,3 +444,30 @@ def test_statements(tight, root, org):
         root.push_blob(f"{org}/a", b)
     r = root.put_manifest(f"{org}/a", "t", new)
     assert r.status_code == 201 and statements(tight, start) <= 2 and statements(tight, r) <= 13
+
+
+def test_killed_workers_count_right(tight, root, org):
+    """Workers die in the middle of pushes that share layers: what was acknowledged is there, the sizes are those of what is there."""
+    tight.expect_log(r"ended by signal 9|: 50[0-9]: |premature|upstream|got FCGI EOF|unexpected end-of-file|connection|backend")
+    layers = [oci.tar_layer(800, f"k{i}") for i in range(4)]
+    images = [oci.image([layers[i % 4], layers[(i + 1) % 4], oci.tar_layer(200, str(i))]) for i in range(24)]
+    repos = [f"{org}/r{i % 3}" for i in range(24)]
+    for r, m in zip(repos, images):
+        for b in m.blobs:
+            root.push_blob(r, b)
+    limit(tight, org, 1 << 40)
+
+    def push(c, r, i, m):
+        if i % 6 == 5:
+            tight.kill_children("api")
+        with contextlib.suppress(OSError):
+            return c.put_manifest(r, f"t{i}", m).status_code
+
+    got = at_once(tight, root, [(r, lambda c, r=r, i=i, m=m: push(c, r, i, m)) for i, (r, m) in enumerate(zip(repos, images))])
+    print(collections.Counter(got))
+    until(lambda: tight.client().call("GET", "/v2/", scope="").status_code == 401, what="new workers")
+    until(lambda: tight.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()") == [(0,)], what="the ends of cut transactions")
+    for r, i, m in zip(repos, range(24), images):
+        if got[i] == 201:
+            root.pull(r, f"t{i}", m)
+    assert used(tight, org) == fresh_sum(tight, org)

@@ -6,8 +6,10 @@
 #include "model/tag-pattern.h"
 #include "oci/label.h"
 
-#define ARENA_HASH_MEM (c->mem)
+#define ARENA_HASH_MEM (rules->mem)
 #include <uthash.h>
+
+#define GROUPS_MAX 50000
 
 struct prune_group {
 	struct str name;
@@ -76,7 +78,6 @@ prune_rules_add(struct ctx *c, struct prune_rules *rules, const struct prune_rul
 	rules->v = v;
 	rules->n++;
 	rules->has_counts |= !is_by_age(rule.method);
-	rules->has_groups |= rule.method == PRUNE_NUMBER_PER_GROUP;
 	rules->wants_pulls |= rule.method == PRUNE_NOT_PULLED;
 	return true;
 }
@@ -95,24 +96,28 @@ prune_rules_before_ms(const struct prune_rules *rules, int64_t now_ms)
 }
 
 void
-prune_rules_reset(struct prune_rules *rules)
+prune_rules_begin(struct prune_rules *rules, struct arena *mem)
 {
+	rules->mem = mem;
+	rules->groups_left = GROUPS_MAX;
 	for (size_t i = 0; i < rules->n; i++) {
 		rules->v[i].count = 0;
 		rules->v[i].groups = NULL;
 	}
 }
 
-/* Counts the tag in its group; the number of tags in it so far. */
+/* Counts the tag in its group; the number of tags in it so far, 0 where there are too many groups. */
 static int64_t
-count_in_group(struct ctx *c, struct prune_rule *rule, struct str name)
+count_in_group(struct prune_rules *rules, struct prune_rule *rule, struct str name)
 {
 	struct prune_group *g;
 
 	HASH_FIND(hh, rule->groups, name.p, name.n, g);
 	if (g == NULL) {
-		g = ARENA_NEW(c->mem, struct prune_group);
-		g->name = str_of(str_dup(c->mem, name));
+		if (rules->groups_left-- <= 0)
+			return 0;
+		g = ARENA_NEW(rules->mem, struct prune_group);
+		g->name = str_of(str_dup(rules->mem, name));
 		HASH_ADD_KEYPTR(hh, rule->groups, g->name.p, g->name.n, g);
 	}
 	return ++g->count;
@@ -131,7 +136,7 @@ is_too_old(const struct prune_rule *rule, const struct prune_tag *t, int64_t now
 }
 
 const struct prune_rule *
-prune_rules_select(struct ctx *c, struct prune_rules *rules, const struct prune_tag *t, int64_t now_ms)
+prune_rules_select(struct prune_rules *rules, const struct prune_tag *t, int64_t now_ms)
 {
 	for (size_t i = 0; i < rules->n; i++) {
 		struct prune_rule *rule = &rules->v[i];
@@ -139,7 +144,7 @@ prune_rules_select(struct ctx *c, struct prune_rules *rules, const struct prune_
 
 		if (rule->method == PRUNE_NUMBER_PER_GROUP) {
 			if (tag_pattern_group(rule->pattern, t->name, &group) &&
-			    count_in_group(c, rule, group) > rule->value)
+			    count_in_group(rules, rule, group) > rule->value)
 				return rule;
 			continue;
 		}

@@ -9,13 +9,14 @@
 
 #include "base/str.h"
 
+struct arena;
 struct ctx;
 struct prune_group;
 struct tag_pattern;
-enum prune_method { /* by age first */
-	            PRUNE_CREATION_DATE,    /* set longer ago than value ms */
-	            PRUNE_NOT_PULLED,       /* set, and pulled last, longer ago than value ms */
-	            PRUNE_NUMBER_OF_TAGS,   /* all but the newest value */
+enum prune_method {                       /* by age first */
+	            PRUNE_CREATION_DATE,  /* set longer ago than value ms */
+	            PRUNE_NOT_PULLED,     /* set, and pulled last, longer ago than value ms */
+	            PRUNE_NUMBER_OF_TAGS, /* all but the newest value */
 	            PRUNE_NUMBER_PER_GROUP, /* all but the newest value of those with the same first group of the pattern */
 	            PRUNE_METHODS
 };
@@ -35,7 +36,9 @@ struct prune_rule {
 struct prune_rules {
 	struct prune_rule *v;
 	size_t n;
-	bool has_counts, has_groups, wants_pulls;
+	bool has_counts, wants_pulls;
+	struct arena *mem; /* of the groups */
+	int groups_left;   /* that may still be told apart; tags of others stay */
 };
 struct prune_tag {
 	int64_t id;
@@ -49,12 +52,13 @@ bool prune_value_read(enum prune_method method, struct str text, int64_t *value)
 enum prune_method prune_method_find(struct str name);
 /* Adds a rule at its place. False: method, value or pattern cannot be used. pattern.p NULL: every tag. The rule's other members
  * are copied from base. */
-bool prune_rules_add(struct ctx *c, struct prune_rules *rules, const struct prune_rule *base, struct str pattern);
+bool prune_rules_add(struct ctx *c, struct prune_rules *rules, const struct prune_rule *base,
+                     struct str pattern);
 /* Tags that were set later than this are selected by no rule. */
 int64_t prune_rules_before_ms(const struct prune_rules *rules, int64_t now_ms);
-/* Counting begins anew: for another repository. */
-void prune_rules_reset(struct prune_rules *rules);
+/* Counting begins anew, for another repository; mem (taken as long as counting goes on): for the groups, 50,000 at most. */
+void prune_rules_begin(struct prune_rules *rules, struct arena *mem);
 /* The next tag, older than all before it; immutable tags and those of cosign are not shown. The rule that selects it, or NULL. */
-const struct prune_rule *prune_rules_select(struct ctx *c, struct prune_rules *rules, const struct prune_tag *t,
+const struct prune_rule *prune_rules_select(struct prune_rules *rules, const struct prune_tag *t,
                                             int64_t now_ms);
 #endif

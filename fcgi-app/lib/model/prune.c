@@ -1,11 +1,12 @@
 /* Pruning of a repository's tags by policies. */
 #include "model/prune.h"
 
-#include <stdio.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/js.h"
 #include "conf/conf.h"
@@ -16,6 +17,7 @@
 #include "oci/name.h"
 
 #define PAGE_TAGS 1000
+#define WALK_US   (60 * INT64_C(1000000))
 
 enum err_kind
 prune_pulls_known(struct ctx *c, bool *known)
@@ -56,7 +58,8 @@ void
 prune_rules_default(struct ctx *c, struct prune_rules *rules)
 {
 	const json_t *o = c->conf->default_namespace_autoprune_policy;
-	const json_t *value = json_object_get(o, "value"), *matches = json_object_get(o, "tag_pattern_matches");
+	const json_t *value = json_object_get(o, "value"),
+	             *matches = json_object_get(o, "tag_pattern_matches");
 	const char *pattern = json_string_value(json_object_get(o, "tag_pattern"));
 	const char *method = json_string_value(json_object_get(o, "method"));
 	struct prune_rule base = { .of_namespace = true };
@@ -73,13 +76,32 @@ prune_rules_default(struct ctx *c, struct prune_rules *rules)
 		(void)prune_rules_add(c, rules, &base, str_of(pattern));
 }
 
+static void
+free_arena(void *p)
+{
+	arena_free(p);
+}
+
+void
+prune_walk_end(struct ctx *c, struct prune_walk *w)
+{
+	if (w->mem == NULL)
+		return;
+	arena_undefer(c->mem, free_arena, w->mem);
+	arena_free(w->mem);
+	w->mem = NULL;
+}
+
 enum err_kind
 prune_walk_begin(struct ctx *c, const struct prune_target *t, struct prune_rules *rules, struct prune_walk *w)
 {
 	const struct db_result *r;
 
-	*w = (struct prune_walk){ .target = t, .rules = rules };
-	prune_rules_reset(rules);
+	*w = (struct prune_walk){
+		.target = t, .rules = rules, .mem = arena_new(0), .started_us = clock_mono_us()
+	};
+	arena_defer(c->mem, free_arena, w->mem);
+	prune_rules_begin(rules, w->mem);
 	TRY(db_exec(c, STMT_CLOCK, DB_NO_ARGS, &r));
 	w->now_ms = db_get_i64(r, 0, 0);
 	w->before_ms = prune_rules_before_ms(rules, w->now_ms);
@@ -95,7 +117,8 @@ is_out(struct ctx *c, const struct prune_walk *w, const struct db_result *r, int
 	struct oci_digest subject;
 
 	return (db_get_bool(r, row, PRUNE_TAGS_IS_IMMUTABLE) && c->conf->feature_immutable_tags) ||
-	       oci_sibling_parse(name, &subject) || tag_policies_hold(&w->policies, name, db_get_i64(r, row, PRUNE_TAGS_RELEASED_MS));
+	       oci_sibling_parse(name, &subject) ||
+	       tag_policies_hold(&w->policies, name, db_get_i64(r, row, PRUNE_TAGS_RELEASED_MS));
 }
 
 enum err_kind
@@ -117,8 +140,10 @@ prune_walk_page(struct ctx *c, struct prune_walk *w)
 			                     .start_ms = db_get_i64(r, i, PRUNE_TAGS_START_MS),
 			                     .pulled_ms = db_get_i64(r, i, PRUNE_TAGS_PULLED_MS) };
 		const struct prune_rule *rule =
-		    is_out(c, w, r, i) ? NULL : prune_rules_select(c, w->rules, &t, w->now_ms);
+		    is_out(c, w, r, i) ? NULL : prune_rules_select(w->rules, &t, w->now_ms);
 
+		if (clock_mono_us() - w->started_us > WALK_US)
+			return err_set(c, ERR_TOO_LARGE, "the patterns of its policies take too long");
 		if (rule != NULL)
 			w->victims[w->n++] = (struct prune_victim){ t, rule };
 		w->before_ms = t.start_ms;

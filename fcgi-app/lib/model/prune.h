@@ -32,6 +32,8 @@ struct prune_walk {
 	struct prune_rules *rules;
 	struct tag_policies policies; /* what is held is not selected */
 	int64_t now_ms, before_ms;
+	int64_t started_us;
+	struct arena *mem; /* of the groups */
 	char after[130];
 	bool is_end;
 	struct prune_victim *victims; /* of the page, the newest first */
@@ -40,9 +42,10 @@ struct prune_walk {
 /* Begins a walk over the live tags of a repository. */
 enum err_kind prune_walk_begin(struct ctx *c, const struct prune_target *t, struct prune_rules *rules,
                                struct prune_walk *w) MUST_CHECK;
-/* Looks at the next tags (a thousand at most): fills victims and n. Its memory may be taken back before the next page, unless
- * the rules have groups. */
+/* Looks at the next tags (a thousand at most): fills victims and n. Its memory may be taken back before the next page.
+ * ERR_TOO_LARGE: the rules' patterns have taken more than a minute. */
 enum err_kind prune_walk_page(struct ctx *c, struct prune_walk *w) MUST_CHECK;
+void prune_walk_end(struct ctx *c, struct prune_walk *w);
 /* Removes the page's victims in a transaction, with their audit rows. *removed: those that were still live and not immutable. */
 enum err_kind prune_walk_remove(struct ctx *c, const struct prune_walk *w, int64_t *removed) MUST_CHECK;
 /* Why a tag is selected, in words: "set more than 7d ago", "not among the newest 10". Given. */

@@ -20,7 +20,8 @@ struct tag_policies {
 };
 /* Adds a policy; what is no regular expression wants nothing. pending_ms: when it was written, while tags of before may not be
  * marked; 0: they are. The compiled pattern goes with c->mem. */
-void tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool matches, int64_t pending_ms);
+void tag_policies_add(struct ctx *c, struct tag_policies *p, struct str pattern, bool matches,
+                      int64_t pending_ms);
 /* Of one repository. Without FEATURE_IMMUTABLE_TAGS there are none, and no statement is sent. */
 enum err_kind tag_policies_load(struct ctx *c, int64_t repository_id, struct tag_policies *out) MUST_CHECK;
 /* From the rows of STMT_TAG_POLICIES. */

@@ -160,7 +160,9 @@ enum err_kind
 tag_move(struct ctx *c, const struct tag_move *m, bool *by_policy)
 {
 	struct tag_policies policies = { 0 };
-	const struct tag_remove d = { .repository_id = m->repository_id, .window_ms = m->window_ms, .policies = &policies };
+	const struct tag_remove d = { .repository_id = m->repository_id,
+		                      .window_ms = m->window_ms,
+		                      .policies = &policies };
 
 	TRY(end_old_row(c, m, &policies));
 	if (m->old_digest.n > 0 && tag_policies_hold(&policies, m->name, m->released_ms))

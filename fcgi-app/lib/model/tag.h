@@ -51,11 +51,13 @@ struct tag_remove {
 	const int64_t *ids; /* live rows; immutable ones and those that ended meanwhile are left out */
 	size_t n;
 	int64_t window_ms; /* of the time machine; 0: they can be collected at once */
-	const struct tag_policies *policies; /* of the repository: of the tags that cosign made, what they hold stays */
+	const struct tag_policies
+	    *policies; /* of the repository: of the tags that cosign made, what they hold stays */
 };
 /* Ends tags with their counts of pulls, and the tags that cosign made for digests on which no other live tag is left. The one
  * way to delete tags by name. *ended: columns of STMT_TAG_DELETE, a row for each that ended. */
-enum err_kind tag_remove_rows(struct ctx *c, const struct tag_remove *d, const struct db_result **ended) MUST_CHECK;
+enum err_kind tag_remove_rows(struct ctx *c, const struct tag_remove *d,
+                              const struct db_result **ended) MUST_CHECK;
 /* The same for one. *ended false: somebody else did meanwhile, or it is immutable. */
 enum err_kind tag_remove(struct ctx *c, int64_t repository_id, const struct tag_item *t, int64_t window_ms,
                          bool *ended) MUST_CHECK;

@@ -44,13 +44,13 @@ gone(struct ctx *c, struct prune_rules *rules, const char *const *tags)
 {
 	char *out = str_dup_c(c->mem, "");
 
-	prune_rules_reset(rules);
+	prune_rules_begin(rules, c->mem);
 	for (int i = 0; tags[i] != NULL; i++) {
 		char name[64];
 		int age = 0, pulled = -1;
 		sscanf(tags[i], "%63[^/]/%d/%d", name, &age, &pulled);
 		const struct prune_tag t = { .name = str_of(name), .start_ms = NOW - age * DAY - 1, .pulled_ms = pulled < 0 ? 0 : NOW - pulled * DAY };
-		if (prune_rules_select(c, rules, &t, NOW) != NULL)
+		if (prune_rules_select(rules, &t, NOW) != NULL)
 			out = str_fmt(c->mem, "%s%s ", out, name);
 	}
 	return out;
@@ -127,7 +127,6 @@ by_group(void **state)
 
 	(void)state;
 	assert_true(add(c, &r, PRUNE_NUMBER_PER_GROUP, "1", "^([a-z]+)-[0-9]+$"));
-	assert_true(r.has_groups);
 	assert_string_equal(gone(c, &r, builds), "a-2 b-1 a-1 ");
 	r.v[0].value = 2;
 	assert_string_equal(gone(c, &r, builds), "a-1 ");
@@ -135,6 +134,28 @@ by_group(void **state)
 	r = (struct prune_rules){ 0 };
 	assert_true(add(c, &r, PRUNE_NUMBER_PER_GROUP, "1", "^[a-z]"));
 	assert_string_equal(gone(c, &r, builds), "a-2 b-1 a-1 ");
+	drop(c);
+}
+
+/* Memory has an end: what cannot be told apart any more stays. */
+static void
+too_many_groups(void **state)
+{
+	struct ctx *c = context();
+	struct prune_rules r = { 0 };
+	int gone_first = 0, gone_late = 0;
+
+	(void)state;
+	assert_true(add(c, &r, PRUNE_NUMBER_PER_GROUP, "1", "^.*"));
+	prune_rules_begin(&r, c->mem);
+	for (int turn = 0; turn < 2; turn++)
+		for (int i = 0; i < 50100; i++) {
+			const struct prune_tag t = { .name = str_of(str_fmt(c->mem, "t%d", i)), .start_ms = 1 };
+			if (prune_rules_select(&r, &t, NOW) != NULL)
+				*(i < 50000 ? &gone_first : &gone_late) += 1;
+		}
+	assert_int_equal(gone_first, 50000);
+	assert_int_equal(gone_late, 0);
 	drop(c);
 }
 
@@ -190,7 +211,7 @@ a_dear_pattern(void **state)
 
 	(void)state;
 	assert_true(add(c, &r, PRUNE_CREATION_DATE, "1d", "^(a+)+$"));
-	assert_null(prune_rules_select(c, &r, &t, NOW));
+	assert_null(prune_rules_select(&r, &t, NOW));
 	drop(c);
 }
 
@@ -224,7 +245,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(by_age),           cmocka_unit_test(by_number),
 		                            cmocka_unit_test(together),         cmocka_unit_test(by_group),
-		                            cmocka_unit_test(by_pulls),         cmocka_unit_test(what_cannot_be_used),
+		                            cmocka_unit_test(by_pulls),         cmocka_unit_test(too_many_groups),
+		                                   cmocka_unit_test(what_cannot_be_used),
 		                            cmocka_unit_test(a_dear_pattern),   cmocka_unit_test(policies_of_immutability) };
 
 	return cmocka_run_group_tests_name("model/prune", tests, NULL, NULL);
