@@ -1,6 +1,7 @@
 /* The frame of the jobs: options. The same for every job; those that a job cannot use are refused. */
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "job.h"
@@ -43,6 +44,11 @@ help(const struct job *j)
 		puts("  --namespace X      only this namespace\n  --repository X/Y   only this repository");
 	if ((j->def->flags & JOB_TAKES_VERIFY) != 0)
 		puts("  --verify           compares everything now, not only what is due");
+	for (const struct job_option *o = j->def->options; o != NULL && o->name != NULL; o++) {
+		char left[64];
+		snprintf(left, sizeof left, "--%s%s%s", o->name, o->value == NULL ? "" : " ", o->value == NULL ? "" : o->value);
+		printf("  %-18s %s\n", left, o->doc);
+	}
 	fputs(EXITS, stdout);
 }
 
@@ -60,7 +66,8 @@ enum {
 	OPT_JSON,
 	OPT_TEXTFILE,
 	OPT_SPLAY,
-	OPT_VERIFY
+	OPT_VERIFY,
+	OPT_MORE /* and those that follow: the job's own */
 };
 static const struct option OPTIONS[] = {
 	{"config",       required_argument, NULL, 'c'           },
@@ -162,10 +169,27 @@ check(const struct job *j)
 	return -1;
 }
 
+#define N_COMMON (sizeof OPTIONS / sizeof *OPTIONS - 1)
+
+/* The options of every job, then the job's own, then the end. */
+static void
+all_options(const struct job *j, struct option out[N_COMMON + JOB_OPTIONS_MAX + 1])
+{
+	size_t n = N_COMMON;
+
+	memcpy(out, OPTIONS, sizeof OPTIONS);
+	for (const struct job_option *o = j->def->options; o != NULL && o->name != NULL; o++, n++)
+		out[n] = (struct option){ o->name, o->value == NULL ? no_argument : required_argument, NULL, OPT_MORE + (int)(n - N_COMMON) };
+	out[n] = (struct option){ 0 };
+}
+
 int
 job_options_read(struct job *j, int argc, char **argv)
 {
-	for (int opt; (opt = getopt_long(argc, argv, "c:hv", OPTIONS, NULL)) != -1;) {
+	struct option all[N_COMMON + JOB_OPTIONS_MAX + 1];
+
+	all_options(j, all);
+	for (int opt; (opt = getopt_long(argc, argv, "c:hv", all, NULL)) != -1;) {
 		int64_t max, *number = number_option(j, opt, &max);
 		const char **text = text_option(j, opt);
 		bool *flag = flag_option(j, opt);
@@ -174,7 +198,9 @@ job_options_read(struct job *j, int argc, char **argv)
 			help(j);
 			return EXIT_DONE;
 		}
-		if (text != NULL)
+		if (opt >= OPT_MORE)
+			j->opt.more[opt - OPT_MORE] = optarg == NULL ? "" : optarg;
+		else if (text != NULL)
 			*text = optarg;
 		else if (flag != NULL)
 			*flag = true;

@@ -99,16 +99,24 @@ SELECT 'policy', p.tag_pattern, CASE WHEN p.backfill_after_id IS NOT NULL THEN p
   AND (p.repository_id IS NULL OR p.repository_id = r.id)
 WHERE r.id = $1 AND $6;
 
--- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements).
+-- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements). A subject
+-- that is there is held until the push is over, so that collection takes both or neither; one that nothing holds any more counts as
+-- absent. A referrer of an absent subject waits for it as long as the namespace's time machine goes back: its idleness begins later.
 -- name: manifest_put
--- args: repository_id int8, digest text, media_type text, bytes bytea, is_index bool, config_media_type text?, artifact_type text?, subject text?, annotations text?, layers_bytes int8?
+-- args: repository_id int8, digest text, media_type text, bytes bytea, is_index bool, config_media_type text?, artifact_type text?, subject text?, annotations text?, layers_bytes int8?, window_ms int8
 -- cols: id int8, is_new bool
 -- rows: one
+WITH s AS MATERIALIZED (
+  SELECT s.idle_since_ms, s.is_removed FROM manifest s WHERE $8::text IS NOT NULL AND s.repository_id = $1 AND s.digest = $8 FOR KEY SHARE),
+i AS MATERIALIZED (
+  SELECT CASE WHEN $8::text IS NULL THEN kade_now_ms()
+    WHEN EXISTS (SELECT 1 FROM s WHERE NOT s.is_removed AND (s.idle_since_ms IS NULL OR s.idle_since_ms > kade_now_ms() - $11)) THEN NULL
+    ELSE kade_now_ms() + GREATEST(0, (SELECT n.tag_window_s * 1000 - $11 FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1)) END AS idle_since_ms)
 INSERT INTO manifest AS m (repository_id, digest, media_type, bytes, is_index, config_media_type, artifact_type, subject, annotations, layers_bytes, idle_since_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-  CASE WHEN $8::text IS NULL OR NOT EXISTS (SELECT 1 FROM manifest s WHERE s.repository_id = $1 AND s.digest = $8) THEN kade_now_ms() END)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, i.idle_since_ms FROM i
 ON CONFLICT (repository_id, digest) DO UPDATE
-SET is_removed = false, idle_since_ms = CASE WHEN m.idle_since_ms IS NOT NULL OR m.is_removed THEN kade_now_ms() END
+SET is_removed = false, idle_since_ms = CASE WHEN m.idle_since_ms IS NOT NULL OR m.is_removed
+  OR NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL) THEN GREATEST(EXCLUDED.idle_since_ms, kade_now_ms()) END
 RETURNING id, xmax = 0;
 
 -- Links the manifest to its blobs. The links stop being idle, in id order; the count tells whether all were there. Each

@@ -84,6 +84,7 @@ CREATE TABLE deleted_namespace (                 -- users and organizations that
   name text COLLATE "C" NOT NULL UNIQUE,          -- reserved until then
   kind int2 NOT NULL, deleted_ms int8 NOT NULL DEFAULT kade_now_ms()
 );
+CREATE INDEX deleted_namespace_due ON deleted_namespace (deleted_ms);
 CREATE TABLE account_region (account_id int8 NOT NULL REFERENCES account ON DELETE CASCADE, location_id int4 NOT NULL, PRIMARY KEY (account_id, location_id));
 
 CREATE TABLE team (
@@ -177,7 +178,7 @@ CREATE TABLE placement (
   key text COLLATE "C",                           -- NULL = the standard key of the digest
   PRIMARY KEY (blob_id, location_id)
 );
-CREATE INDEX placement_own_key ON placement (blob_id) WHERE key IS NOT NULL;
+CREATE INDEX placement_own_key ON placement (blob_id) WHERE key LIKE 'sha%.%';   -- bytes that wait for their standard key
 CREATE TABLE tombstone (                          -- an object to be deleted: 0 pending, 1 deleting
   digest text COLLATE "C" NOT NULL, location_id int4 NOT NULL REFERENCES location, key text COLLATE "C" NOT NULL DEFAULT '',
   state int2 NOT NULL DEFAULT 0 CHECK (state IN (0, 1)), not_before_ms int8 NOT NULL, size_bytes int8,

@@ -160,7 +160,7 @@ queue_row(struct ctx *c, const struct manifest_push *p, const struct db_result *
 	                        m->artifact_type.n == 0 ? db_null() : db_strn(m->artifact_type),
 	                        m->subject == NULL ? db_null() : db_strn(oci_digest_str(&m->subject->digest)),
 	                        ref.annotations.n == 0 ? db_null() : db_strn(ref.annotations),
-	                        m->layers_size_bytes < 0 ? db_null() : db_i64(m->layers_size_bytes)),
+	                        m->layers_size_bytes < 0 ? db_null() : db_i64(m->layers_size_bytes), db_i64(push_window_ms(c))),
 	                put);
 }
 
