@@ -1,13 +1,14 @@
 """kade-autoprune: tags go by the policies of organizations, users, repositories and the configuration; what stays; the log; runs
 that are stopped; the dry run and the preview name each tag and why."""
 
-import json
-import secrets
+import threading
 
+import psycopg2
 import pytest
 
 import api
 import oci
+from stack import until
 from test_jobs import Jobs
 
 DAY_MS = 86400000
@@ -153,6 +154,8 @@ def test_not_pulled(org, pruned, admin):
     pruned.sql("UPDATE tag SET start_ms = start_ms - %s WHERE name = 'digest-pulled'", 40 * DAY_MS)
     admin.get(f"/v2/{org.name}/app/manifests/tag-pulled")
     admin.get(f"/v2/{org.name}/app/manifests/{other.digest}")
+    until(lambda: pruned.sql("SELECT count(*) FROM audit_inbox i JOIN repository r ON r.id = i.repository_id JOIN account n ON n.id = r.namespace_id WHERE n.name = %s", org.name) == [(2,)],
+          what="the pulls in the inbox")
     Jobs(pruned).run("kade-audit")
     uuid = org.policy("not_pulled", "30d")
     assert org.preview()["tags"] == []
@@ -255,14 +258,10 @@ def test_while_a_tag_is_pushed_again(org, pruned):
     new = oci.image(1, 100)
     for b in new.blobs:
         org.admin.push_blob(f"{org.name}/app", b)
-    import psycopg2
-    import threading
-
     with psycopg2.connect(pruned.uri) as db, db.cursor() as cur:
         cur.execute("SELECT t.id FROM tag t JOIN repository r ON r.id = t.repository_id JOIN account n ON n.id = r.namespace_id WHERE n.name = %s FOR UPDATE OF t", (org.name,))
         t = threading.Thread(target=org.run)
         t.start()
-        from stack import until
         until(lambda: pruned.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")[0][0] >= 1, what="the job to wait")
         cur.execute("UPDATE tag t SET ended_ms = kade_now_ms() FROM repository r, account n WHERE r.id = t.repository_id AND n.id = r.namespace_id AND n.name = %s", (org.name,))
         cur.execute("INSERT INTO tag (repository_id, manifest_id, name) SELECT t.repository_id, t.manifest_id, t.name FROM tag t JOIN repository r ON r.id = t.repository_id"
