@@ -31,7 +31,7 @@ fingerprint()
 	unit)        paths="$PRODUCT tests/unit" ;;
 	plans)       paths="sql tests/bench fcgi-app/lib" ;;
 	fuzz-*)      paths="fcgi-app/lib fcgi-app/http tests/fuzz/f-${1#fuzz-}.c tests/fuzz/seed/${1#fuzz-} configure.ac" ;;
-	tests/e2e/*) paths="$PRODUCT $1 $(cd "$top" && ls tests/e2e/*.py | grep -v /test_)" ;;
+	tests/e2e/*) paths="$PRODUCT $1 $(cd "$top" && ls tests/e2e/*.py | grep -v /test_) tests/api" ;;
 	*)           paths="$PRODUCT ${1%/*}" ;;
 	esac
 	# shellcheck disable=SC2086
@@ -82,6 +82,7 @@ full_part()
 	unit)   (cd "$work" && unit_tests >"$file.out" 2>&1; echo "$passed $failed $skipped" >"$file.n"); read -r passed failed skipped <"$file.n"; rm "$file.n" ;;
 	plans)  cd "$work" && plans >"$file.out" 2>&1 ;;
 	fuzz-*) fuzz_part "$part" >"$file.out" 2>&1 ;;
+	tests/e2e/test_api_traffic.py) { sanitized && suites "$part"; } >"$file.out" 2>&1 || failed=1 ;;
 	*)      suites "$part" >"$file.out" 2>&1 ;;
 	esac
 	{

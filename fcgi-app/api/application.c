@@ -182,6 +182,8 @@ api_application_create(struct req *rq)
 	facts_args(&args, rq->ns, STR0, &rq->ident, 0);
 	db_args_add(&args, db_str(client_id));
 	TRY(db_exec(rq->c, STMT_APPLICATIONS_LOAD, &args, &r));
+	if (db_is_null(r, 0, APPLICATIONS_LOAD_APPLICATION0)) /* the organization was deleted meanwhile */
+		return err_set(rq->c, ERR_NOT_FOUND, "the organization is gone");
 	application_from_row(r, 0, APPLICATIONS_LOAD_APPLICATION0, &a);
 	return put_application(rq, res_json(rq, 200), &a);
 }

@@ -7,7 +7,7 @@
 -- args: caller text?, token text?, key_id text?, before_id int8, page int4, public_too bool, own bool, everything bool
 -- cols: caller, repo_item, total int8?
 -- rows: at least one
-SELECT f.*, i.*, t.n FROM caller_facts($1, $2, $3) f
+SELECT f.*, i.*, CASE WHEN $4 = 9223372036854775807 THEN t.n END FROM caller_facts($1, $2, $3) f
 LEFT JOIN LATERAL (
   SELECT y.id FROM (
     (SELECT v.id FROM listed_repository v WHERE $8 AND v.id < $4 ORDER BY v.id DESC LIMIT $5)
@@ -115,8 +115,8 @@ p AS MATERIALIZED (
 SELECT f.*, p.id, p.name, p.kind, p.email, p.is_enabled, m.id IS NOT NULL, m.role = 3,
   CASE WHEN $6 OR m.role = 3 THEN (SELECT count(*) FROM (SELECT 1 FROM repository r WHERE r.namespace_id = p.id AND r.state <> 3 AND r.kind = 1 LIMIT 201) x) END,
   CASE WHEN p.kind = 2 THEN (SELECT count(*) FROM team t WHERE t.organization_id = p.id) END,
-  CASE WHEN p.kind = 2 THEN (SELECT count(*) FROM (SELECT DISTINCT tm.account_id FROM team t JOIN team_member tm ON tm.team_id = t.id
-    JOIN account a ON a.id = tm.account_id AND a.kind = 1 WHERE t.organization_id = p.id LIMIT 201) x) END,
+  CASE WHEN p.kind = 2 THEN (SELECT count(*) FROM (SELECT DISTINCT tm.account_id FROM team t JOIN team_member tm ON tm.team_id = t.id WHERE t.organization_id = p.id LIMIT 201) x)
+    - (SELECT count(*) FROM (SELECT 1 FROM account a WHERE a.owner_id = p.id AND EXISTS (SELECT 1 FROM team_member tm WHERE tm.account_id = a.id) LIMIT 200) x) END,
   CASE WHEN $6 OR m.role = 3 THEN (SELECT count(*) FROM (SELECT 1 FROM account a WHERE a.owner_id = p.id LIMIT 201) x) END,
   CASE WHEN $8 AND ($6 OR m.role = 3) THEN kade_quota_used(p.id) END,
   CASE WHEN $8 AND ($6 OR m.role = 3) THEN (SELECT q.limit_bytes FROM quota q WHERE q.namespace_id = p.id) END,
@@ -216,3 +216,11 @@ SELECT f.*, a.id, a.kind, a.is_enabled, a.owner_id, o.is_enabled,
 FROM repo_facts($1, $2, $3, $4, $5, $6) f
 LEFT JOIN account a ON (f.may_admin OR $6 & 24 <> 0) AND a.name = $7 AND a.kind <> 2
 LEFT JOIN account o ON o.id = a.owner_id;
+
+-- May the badge of a repository be shown: to who may read it, or who has its token?
+-- name: badge_load
+-- args: caller text?, token text?, key_id text?, namespace text, repository text, caps int4, badge_token text?
+-- cols: caller, is_open bool
+-- rows: one
+SELECT f.*, x.may_read OR COALESCE((SELECT r.badge_token = $7 FROM repository r WHERE r.id = x.repository_id AND x.namespace_enabled), false)
+FROM caller_facts($1, $2, $3) f CROSS JOIN repo_facts($4, $5, $1, $2, $3, $6) x;
