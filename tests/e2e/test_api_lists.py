@@ -12,6 +12,8 @@ from test_statements import statements
 
 # Where the list of each call is made longer below; paths as in the table of rows.
 PATHS = {
+    "uiNamespaces": "ui/namespaces?limit=100", "uiRepositories": "ui/repositories?namespace=l-org&limit=100", "uiTags": "ui/repository/l-org/app/tags?limit=100",
+    "uiMembers": "ui/namespace/l-org/members?limit=100", "uiRobots": "ui/namespace/l-org/robots?limit=100",
     "listAppTokens": "user/apptoken", "listAllAppTokens": "superuser/apptokens", "getGlobalMessages": "messages",
     "listOrganizationAutoPrunePolicies": "organization/l-org/autoprunepolicy/", "listRepositoryAutoPrunePolicies": "repository/l-org/app/autoprunepolicy/",
     "listUserAutoPrunePolicies": "user/autoprunepolicy/", "listOrgImmutabilityPolicies": "organization/l-org/immutabilitypolicy/",
@@ -38,7 +40,7 @@ PATHS = {
     "getLoggedInUser": "user/", "getUserInformation": "users/admin", "listStarredRepos": "user/starred",
 }
 # Arrays that describe one thing or the registry and grow with nothing that this file makes more of.
-NO_LISTS = {"getRegistryCapabilities", "discovery", "getRepoManifest", "getApplicationInformation", "getUserAuthorization", "getInstallUser", "getServiceKey", "getUserInformation",
+NO_LISTS = {"uiWhy", "getRegistryCapabilities", "discovery", "getRepoManifest", "getApplicationInformation", "getUserAuthorization", "getInstallUser", "getServiceKey", "getUserInformation",
             "listOrganizationQuota", "getAggregateRepoLogs", "getAggregateOrgLogs", "getAggregateUserLogs", "listAllAggregateLogs", "getUserTransitivePermission"}
 
 SEED = """
