@@ -22,6 +22,7 @@ enum job_id {
 	JOB_ID_UPLOADS = 2,
 	JOB_ID_AUDIT = 3,
 	JOB_ID_KEYS = 4,
+	JOB_ID_MAIL = 20,
 };
 enum job_lock {
 	JOB_LOCK_HOST, /* one on this host */
