@@ -87,7 +87,7 @@ class Postbox:
         assert isinstance(data, LoginPassword)
         ok = (data.login.decode(), data.password.decode()) == (self.user, self.password)
         self.logins.append(ok)
-        return AuthResult(success=ok, handled=True)
+        return AuthResult(success=ok, handled=False)
 
     async def handle_RCPT(self, server: SMTP, session, envelope, address, options):
         if self.rcpt:

@@ -127,7 +127,7 @@ mailing(struct load *l)
 		needs(l, "MAIL_SERVER", has_server, "missing: FEATURE_MAILING is on");
 		return;
 	}
-	conf_note(l->rep, CONF_WARNING, "FEATURE_MAILING", 0, "MAIL_SERVER is missing: counts as false");
+	conf_note(l->rep, CONF_INFO, "FEATURE_MAILING", 0, "MAIL_SERVER is missing: no mail is sent");
 	conf->feature_mailing = false;
 }
 

@@ -12,8 +12,8 @@
 #include "base/ctx.h"
 #include "base/digest.h"
 
-#define CONNECT_TIMEOUT_MS 5000
-#define TOTAL_TIMEOUT_MS   30000
+#define CONNECT_TIMEOUT_MS 20000
+#define TOTAL_TIMEOUT_MS   60000
 #define ADDRESS_MAX        254
 #define WORD_BYTES         42 /* of text in one encoded word: its line stays below 76 */
 #define SUBJECT_MAX        500

@@ -25,8 +25,8 @@ struct smtp_conf { /* borrowed for the life of struct smtp */
 	const char *username, *password; /* username NULL: no log-in */
 	const char *sender;              /* "a@b.c", or "Name <a@b.c>" */
 	const char *ehlo;                /* how this host calls itself; NULL: its own name */
-	int connect_timeout_ms;          /* 0: 5,000 */
-	int total_timeout_ms;            /* of one mail, log-in included; 0: 30,000 */
+	int connect_timeout_ms;          /* with greeting, TLS and log-in; 0: 20,000 */
+	int total_timeout_ms;            /* of one mail, all of it; 0: 60,000 */
 };
 struct smtp_mail {
 	struct str to; /* one address */
