@@ -56,7 +56,9 @@ open_smtp(struct job *j, struct smtp **out)
 	const struct conf *cf = j->c->conf;
 	struct smtp_conf sc = { .host = cf->mail_server,
 		                .port = (int)cf->mail_port,
-		                .tls = cf->mail_use_ssl ? SMTP_TLS : cf->mail_use_tls ? SMTP_STARTTLS : SMTP_PLAIN,
+		                .tls = cf->mail_use_ssl   ? SMTP_TLS
+		                       : cf->mail_use_tls ? SMTP_STARTTLS
+		                                          : SMTP_PLAIN,
 		                .username = cf->mail_username,
 		                .password = cf->mail_password,
 		                .sender = cf->mail_default_sender,
@@ -108,7 +110,9 @@ put_back(struct job *j, const struct taken *t, enum smtp_outcome o)
 	const int tries = o == SMTP_DOWN ? t->tries_left + 1 : o == SMTP_REFUSED ? 0 : t->tries_left;
 
 	TRY(db_exec(j->c, STMT_MAIL_LATER,
-	            DB_ARGS(db_i64(t->id), db_str(t->lease), db_i64(o == SMTP_DOWN ? FIRST_WAIT_MS : wait_ms(t->tries_left)), db_i32(tries)), NULL));
+	            DB_ARGS(db_i64(t->id), db_str(t->lease),
+	                    db_i64(o == SMTP_DOWN ? FIRST_WAIT_MS : wait_ms(t->tries_left)), db_i32(tries)),
+	            NULL));
 	j->c->err = kept;
 	return ERR_NONE;
 }
@@ -127,7 +131,8 @@ find_recovery(struct job *j, struct mail *m, bool *anybody)
 	*anybody = u->rows > 0 || o->rows > 0;
 	orgs = ARENA_ARRAY(c->mem, struct mail_org, (size_t)o->rows + 1);
 	for (int i = 0; i < o->rows; i++)
-		orgs[i] = (struct mail_org){ db_get_strn(o, i, RECOVERY_ORGANIZATIONS_NAME), db_get_strn(o, i, RECOVERY_ORGANIZATIONS_ADMINS) };
+		orgs[i] = (struct mail_org){ db_get_strn(o, i, RECOVERY_ORGANIZATIONS_NAME),
+			                     db_get_strn(o, i, RECOVERY_ORGANIZATIONS_ADMINS) };
 	m->orgs = orgs;
 	if (u->rows == 0)
 		return ERR_NONE;
@@ -161,15 +166,17 @@ deliver(struct job *j, struct job_slice *s, const struct taken *t, struct smtp *
 	}
 	if (e == ERR_NONE) {
 		mail_render(c, &m, &p);
-		e = smtp_send(c, smtp,
-		              &(struct smtp_mail){ .to = m.to,
-		                                   .subject = p.subject,
-		                                   .text = p.text,
-		                                   .html = p.html,
-		                                   .message_id = str_fmt(c->mem, "kade.%lld.%llx", (long long)t->id, (unsigned long long)t->created_ms),
-		                                   .lang = text_lang_tag(p.lang),
-		                                   .date_ms = clock_now_ms() },
-		              &o);
+		e = smtp_send(
+		    c, smtp,
+		    &(struct smtp_mail){ .to = m.to,
+		                         .subject = p.subject,
+		                         .text = p.text,
+		                         .html = p.html,
+		                         .message_id = str_fmt(c->mem, "kade.%lld.%llx", (long long)t->id,
+		                                               (unsigned long long)t->created_ms),
+		                         .lang = text_lang_tag(p.lang),
+		                         .date_ms = clock_now_ms() },
+		    &o);
 	}
 	if (e == ERR_NONE) {
 		s->n.done++;
@@ -238,9 +245,9 @@ is_on(const struct conf *cf, const char **switch_off)
 }
 
 static const struct job_step STEPS[] = {
-	{ .name = "expired mails", .slice = forget, .slice_items = 500 },
-	{ .name = "mails", .slice = send_mails, .slice_items = 100 },
-	{ .name = NULL },
+	{.name = "expired mails", .slice = forget, .slice_items = 500 },
+	{ .name = "mails",     .slice = send_mails, .slice_items = 100 },
+	{ .name = NULL       },
 };
 static const struct job_def MAIL = {
 	.name = "mail",

@@ -21,12 +21,18 @@
 
 enum { KIND_USER = 1 };
 
-static const struct say SAY_NOT_DATABASE = { 400, "invalid_request", "Cannot send a recovery e-mail for non-database auth" };
-static const struct say SAY_SUPERUSER = { 400, "invalid_request", "Cannot send a recovery email for a superuser" };
+static const struct say SAY_NOT_DATABASE = { 400, "invalid_request",
+	                                     "Cannot send a recovery e-mail for non-database auth" };
+static const struct say SAY_SUPERUSER = { 400, "invalid_request",
+	                                  "Cannot send a recovery email for a superuser" };
 static const struct say SAY_NO_ADDRESS = { 400, "invalid_request", "The user has no e-mail address" };
 
-static const struct field RECOVERY[] = { F_STR("email", F_REQUIRED, .doc = "The user's email address."),
-	                                 F_STR("recaptcha_response", F_NULL, .doc = "The (may be disabled) recaptcha response code for verification."), F_END };
+static const struct field RECOVERY[] = {
+	F_STR("email", F_REQUIRED, .doc = "The user's email address."),
+	F_STR("recaptcha_response", F_NULL,
+	      .doc = "The (may be disabled) recaptcha response code for verification."),
+	F_END
+};
 
 static bool
 is_database(const struct req *rq)
@@ -39,7 +45,7 @@ static enum err_kind
 prepare_recovery(struct req *rq)
 {
 	const struct str to = js_str(rq->body, "email");
-	bool            *send = ARENA_NEW(rq->c->mem, bool), is_full;
+	bool *send = ARENA_NEW(rq->c->mem, bool), is_full;
 
 	if (!is_database(rq))
 		return err_set(rq->c, ERR_NOT_FOUND, "accounts are kept elsewhere");
@@ -53,7 +59,7 @@ prepare_recovery(struct req *rq)
 static struct str
 redacted(struct req *rq, const char *name)
 {
-	struct buf   b = BUF(rq->c->mem);
+	struct buf b = BUF(rq->c->mem);
 	const size_t n = strlen(name), keep = n / 3 > 2 ? n / 3 - 1 : 1;
 
 	for (size_t i = 0; i < n; i++)
@@ -68,11 +74,13 @@ redacted(struct req *rq, const char *name)
 static enum err_kind
 api_recovery(struct req *rq)
 {
-	const struct str        to = js_str(rq->body, "email");
-	const bool             *send = rq->prepared;
-	const struct mail       m = { .kind = MAIL_RECOVERY, .to = to, .life_s = rq->c->conf->user_recovery_token_lifetime_s };
+	const struct str to = js_str(rq->body, "email");
+	const bool *send = rq->prepared;
+	const struct mail m = { .kind = MAIL_RECOVERY,
+		                .to = to,
+		                .life_s = rq->c->conf->user_recovery_token_lifetime_s };
 	const struct db_result *r;
-	json_t                 *o;
+	json_t *o;
 
 	TRY(db_exec(rq->c, STMT_RECOVERY_ADDRESS, DB_ARGS(db_strn(to)), &r));
 	if (*send)
@@ -121,11 +129,14 @@ api_su_send_recovery(struct req *rq)
 
 	su_account_from_row(rq->load, 0, SU_ACCOUNT_LOAD_SU_ACCOUNT0, &a);
 	TRY(mail_queue(rq->c, &rq->app->login->secrets,
-	               &(struct mail){ .kind = MAIL_RECOVERY, .to = str_of(a.email), .life_s = rq->c->conf->user_recovery_token_lifetime_s }));
+	               &(struct mail){ .kind = MAIL_RECOVERY,
+	                               .to = str_of(a.email),
+	                               .life_s = rq->c->conf->user_recovery_token_lifetime_s }));
 	jo_str(res_json(rq, 200), "email", a.email);
 	return ERR_NONE;
 }
 
+/* clang-format off */
 const struct route API_RECOVERY_ROUTES[] = {
 	{ .id = "requestRecoveryEmail", .methods = HTTP_POST, .path = "/api/v1/recovery", .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NONE,
 	  .rate = RATE_AUTH, .flags = ROUTE_ANONYMOUS_OK | ROUTE_INTERNAL, .feature = CONF_FLAG(feature_mailing), .body = RECOVERY,

@@ -64,19 +64,28 @@ static enum err_kind
 api_email_post(struct req *rq)
 {
 	const struct secrets *s = &rq->app->login->secrets;
-	const struct str      to = req_capture(rq, "email"), code = mail_code_text(rq->c);
-	struct buf            path = BUF(rq->c->mem);
+	const struct str to = req_capture(rq, "email"), code = mail_code_text(rq->c);
+	struct buf path = BUF(rq->c->mem);
 
 	answer(rq);
 	if (is_confirmed(rq))
 		return ERR_NONE;
 	buf_putf(&path, "%.*s/%.*s", STRF(rq->ns), STRF(rq->repo));
-	TRY(db_exec(rq->c, STMT_REPOSITORY_EMAIL_PUT, DB_ARGS(db_i64(rq->facts.repository_id), db_strn(to), mail_code_hash(rq->c, s, "repository email", code)), NULL));
+	TRY(db_exec(rq->c, STMT_REPOSITORY_EMAIL_PUT,
+	            DB_ARGS(db_i64(rq->facts.repository_id), db_strn(to),
+	                    mail_code_hash(rq->c, s, "repository email", code)),
+	            NULL));
 	return mail_queue(rq->c, s,
-	                  &(struct mail){ .kind = MAIL_REPO_EMAIL, .to = to, .code = code, .user = str_of(rq->facts.caller_name), .repository = buf_str(&path),
-	                                  .until_ms = rq->c->now_ms + REPO_EMAIL_LIFE_S * 1000, .life_s = REPO_EMAIL_LIFE_S });
+	                  &(struct mail){ .kind = MAIL_REPO_EMAIL,
+	                                  .to = to,
+	                                  .code = code,
+	                                  .user = str_of(rq->facts.caller_name),
+	                                  .repository = buf_str(&path),
+	                                  .until_ms = rq->c->now_ms + REPO_EMAIL_LIFE_S * 1000,
+	                                  .life_s = REPO_EMAIL_LIFE_S });
 }
 
+/* clang-format off */
 #define PATH "/api/v1/repository/<repopath:repository>/authorizedemail/<name:email>"
 const struct route API_REPOSITORY_EMAIL_ROUTES[] = {
 	{ .id = "checkRepoEmailAuthorized", .methods = HTTP_GET | HTTP_HEAD, .path = PATH, .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_REPO_ADMIN,

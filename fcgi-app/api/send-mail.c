@@ -37,7 +37,8 @@ send_mail_limit(struct req *rq, struct str to, bool *is_full)
 {
 	const struct network net = network_of(rq->remote_addr);
 	const int64_t now_us = clock_mono_us();
-	const struct str who = rq->ident.account_uuid != NULL ? str_of(rq->ident.account_uuid) : network_key(&net);
+	const struct str who =
+	    rq->ident.account_uuid != NULL ? str_of(rq->ident.account_uuid) : network_key(&net);
 	int64_t wait_us;
 
 	if (is_full != NULL)

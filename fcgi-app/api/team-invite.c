@@ -16,7 +16,8 @@
 #include "model/team.h"
 #include "net/smtp.h"
 
-static const struct say SAY_SYNCED = { 400, "invalid_request", "Cannot call this method on an auth-synced team" };
+static const struct say SAY_SYNCED = { 400, "invalid_request",
+	                               "Cannot call this method on an auth-synced team" };
 static const struct say SAY_ADDRESS = { 400, "invalid_request", "Invalid email address" };
 static const struct say SAY_CODE = { 400, "message", "The invite code is not valid" };
 
@@ -40,7 +41,7 @@ static enum err_kind
 log_invite(struct req *rq, enum audit_kind kind, const struct team *t)
 {
 	const struct str address = req_capture(rq, "email");
-	json_t          *o = js_object(rq->c);
+	json_t *o = js_object(rq->c);
 
 	jo_strn(o, "email", address);
 	jo_str(o, "team", t->name);
@@ -52,7 +53,7 @@ static enum err_kind
 prepare_invite(struct req *rq)
 {
 	const struct str to = req_capture(rq, "email");
-	struct team      t;
+	struct team t;
 
 	TRY(team_of(rq, &t));
 	if (t.is_synced && rq->c->conf->feature_team_syncing)
@@ -67,12 +68,16 @@ api_invite_put(struct req *rq)
 {
 	const char *address = str_dup(rq->c->mem, req_capture(rq, "email"));
 	struct team t;
-	json_t     *o;
+	json_t *o;
 
 	TRY(team_of(rq, &t));
 	TRY(invite_make(rq->c, &rq->app->login->secrets,
-	                &(struct invite_new){ .team_id = t.id, .inviter_id = rq->facts.caller_id, .address = str_of(address), .team = t.name,
-	                                      .organization = str_dup(rq->c->mem, rq->ns), .inviter = rq->facts.caller_name }));
+	                &(struct invite_new){ .team_id = t.id,
+	                                      .inviter_id = rq->facts.caller_id,
+	                                      .address = str_of(address),
+	                                      .team = t.name,
+	                                      .organization = str_dup(rq->c->mem, rq->ns),
+	                                      .inviter = rq->facts.caller_name }));
 	TRY(log_invite(rq, AUDIT_org_invite_team_member, &t));
 	o = res_json(rq, 200);
 	jo_str(o, "email", address);
@@ -86,10 +91,11 @@ static enum err_kind
 api_invite_delete(struct req *rq)
 {
 	const struct db_result *r;
-	struct team             t;
+	struct team t;
 
 	TRY(team_of(rq, &t));
-	TRY(db_exec(rq->c, STMT_TEAM_INVITE_REMOVE, DB_ARGS(db_i64(t.id), db_null(), db_strn(req_capture(rq, "email"))), &r));
+	TRY(db_exec(rq->c, STMT_TEAM_INVITE_REMOVE,
+	            DB_ARGS(db_i64(t.id), db_null(), db_strn(req_capture(rq, "email"))), &r));
 	if (r->affected == 0)
 		return err_set(rq->c, ERR_NOT_FOUND, "no such invitation");
 	TRY(log_invite(rq, AUDIT_org_delete_team_member_invite, &t));
@@ -108,16 +114,18 @@ mine(struct req *rq, struct invite *i)
 static struct audit_row
 log_row(const struct req *rq)
 {
-	return (struct audit_row){ .performer_id = rq->facts.caller_id, .ip = rq->remote_addr,
-		                   .oauth_token_id = rq->ident.kind == IDENTITY_OAUTH ? rq->facts.token_id : 0 };
+	return (struct audit_row){ .performer_id = rq->facts.caller_id,
+		                   .ip = rq->remote_addr,
+		                   .oauth_token_id =
+		                       rq->ident.kind == IDENTITY_OAUTH ? rq->facts.token_id : 0 };
 }
 
 static enum err_kind
 api_invite_accept(struct req *rq)
 {
 	const struct audit_row log = log_row(rq);
-	struct invite          i;
-	json_t                *o;
+	struct invite i;
+	json_t *o;
 
 	TRY(mine(rq, &i));
 	TRY(invite_accept(rq->c, &i, rq->facts.caller_name, &log));
@@ -131,7 +139,7 @@ static enum err_kind
 api_invite_decline(struct req *rq)
 {
 	const struct audit_row log = log_row(rq);
-	struct invite          i;
+	struct invite i;
 
 	TRY(mine(rq, &i));
 	TRY(invite_decline(rq->c, &i, rq->facts.caller_name, &log));
@@ -139,6 +147,7 @@ api_invite_decline(struct req *rq)
 	return ERR_NONE;
 }
 
+/* clang-format off */
 #define INVITE "/api/v1/organization/<name:orgname>/team/<name:teamname>/invite/<name:email>"
 #define ADMIN  .path = INVITE, .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NS_ADMIN, .flags = ROUTE_SU_FULL, .scope = SCOPE_ORG_ADMIN, \
 	       .rate = RATE_API_WRITE, .feature = CONF_FLAG(feature_mailing), .load = STMT_TEAM_LOAD, .bind = bind_team, .tx = TX_WRITE

@@ -110,8 +110,9 @@ change_address(struct req *rq, const struct mail_code_used *u)
 	                                          .metadata = js_dump(rq->c, o) }));
 	if (u->email == NULL || !smtp_address_ok(str_of(u->email)))
 		return ERR_NONE;
-	return mail_queue(rq->c, &rq->app->login->secrets,
-	                  &(struct mail){ .kind = MAIL_EMAIL_CHANGED, .to = str_of(u->email), .user = str_of(u->name) });
+	return mail_queue(
+	    rq->c, &rq->app->login->secrets,
+	    &(struct mail){ .kind = MAIL_EMAIL_CHANGED, .to = str_of(u->email), .user = str_of(u->name) });
 }
 
 static enum err_kind
@@ -121,14 +122,17 @@ site_confirm(struct req *rq)
 	struct mail_code_used u;
 	bool changes;
 
-	TRY(mail_code_use(rq->c, &rq->app->login->secrets, req_query(rq, "code"), MAIL_PURPOSE_CONFIRM, MAIL_PURPOSE_CHANGE, &u));
+	TRY(mail_code_use(rq->c, &rq->app->login->secrets, req_query(rq, "code"), MAIL_PURPOSE_CONFIRM,
+	                  MAIL_PURPOSE_CHANGE, &u));
 	if (u.account_id == 0)
 		return bad_code(rq);
 	changes = u.purpose == MAIL_PURPOSE_CHANGE;
 	if (changes) {
-		TRY(db_exec(rq->c, STMT_USER_EMAIL_IS_USED, DB_ARGS(db_i64(u.account_id), db_str(u.address)), &r));
+		TRY(db_exec(rq->c, STMT_USER_EMAIL_IS_USED, DB_ARGS(db_i64(u.account_id), db_str(u.address)),
+		            &r));
 		if (db_get_bool(r, 0, 0))
-			return page(rq, text_of(rq, TEXT_PAGE_CODE_TITLE, NULL), text_of(rq, TEXT_PAGE_EMAIL_TAKEN, NULL));
+			return page(rq, text_of(rq, TEXT_PAGE_CODE_TITLE, NULL),
+			            text_of(rq, TEXT_PAGE_EMAIL_TAKEN, NULL));
 		TRY(change_address(rq, &u));
 	}
 	TRY(db_exec(rq->c, STMT_ACCOUNT_VERIFY, DB_ARGS(db_i64(u.account_id)), NULL));
@@ -141,7 +145,8 @@ site_recovery(struct req *rq)
 {
 	struct mail_code_used u;
 
-	TRY(mail_code_use(rq->c, &rq->app->login->secrets, req_query(rq, "code"), MAIL_PURPOSE_RECOVERY, MAIL_PURPOSE_RECOVERY, &u));
+	TRY(mail_code_use(rq->c, &rq->app->login->secrets, req_query(rq, "code"), MAIL_PURPOSE_RECOVERY,
+	                  MAIL_PURPOSE_RECOVERY, &u));
 	if (u.account_id == 0)
 		return bad_code(rq);
 	TRY(db_exec(rq->c, STMT_ACCOUNT_VERIFY, DB_ARGS(db_i64(u.account_id)), NULL));
@@ -157,14 +162,20 @@ site_repository_email(struct req *rq)
 	struct buf repository = BUF(rq->c->mem);
 
 	TRY(db_exec(rq->c, STMT_REPOSITORY_EMAIL_CONFIRM,
-	            DB_ARGS(mail_code_hash(rq->c, &rq->app->login->secrets, "repository email", code), db_i64(REPO_EMAIL_LIFE_S * 1000)), &r));
+	            DB_ARGS(mail_code_hash(rq->c, &rq->app->login->secrets, "repository email", code),
+	                    db_i64(REPO_EMAIL_LIFE_S * 1000)),
+	            &r));
 	if (r->rows == 0)
 		return bad_code(rq);
-	buf_putf(&repository, "%s/%s", db_get_str(r, 0, REPOSITORY_EMAIL_CONFIRM_NAMESPACE), db_get_str(r, 0, REPOSITORY_EMAIL_CONFIRM_REPOSITORY));
-	const struct text_value values[] = { { "repository", buf_str(&repository) },
-		                             { "email", db_get_strn(r, 0, REPOSITORY_EMAIL_CONFIRM_EMAIL) },
-		                             { NULL, STR0 } };
-	return page(rq, text_of(rq, TEXT_PAGE_REPO_EMAIL_TITLE, NULL), text_of(rq, TEXT_PAGE_REPO_EMAIL_BODY, values));
+	buf_putf(&repository, "%s/%s", db_get_str(r, 0, REPOSITORY_EMAIL_CONFIRM_NAMESPACE),
+	         db_get_str(r, 0, REPOSITORY_EMAIL_CONFIRM_REPOSITORY));
+	const struct text_value values[] = {
+		{"repository",                     buf_str(&repository)},
+		{ "email",                         db_get_strn(r,        0, REPOSITORY_EMAIL_CONFIRM_EMAIL) },
+		{ NULL, STR0                   }
+	};
+	return page(rq, text_of(rq, TEXT_PAGE_REPO_EMAIL_TITLE, NULL),
+	            text_of(rq, TEXT_PAGE_REPO_EMAIL_BODY, values));
 }
 
 static void
@@ -178,7 +189,10 @@ put_button(struct req *rq, struct buf *b, const char *tag, enum text t)
 static void
 put_form(struct req *rq, struct buf *b, struct str code)
 {
-	buf_putf(b, "<form method=\"post\" action=\"%s/confirminvite\">\n<input type=\"hidden\" name=\"code\" value=\"", rq->http->mount);
+	buf_putf(b,
+	         "<form method=\"post\" action=\"%s/confirminvite\">\n<input type=\"hidden\" name=\"code\" "
+	         "value=\"",
+	         rq->http->mount);
 	buf_put_html(b, code);
 	buf_puts(b, "\">\n<input type=\"hidden\" name=\"_csrf_token\" value=\"");
 	buf_put_html(b, str_of(session_csrf(rq)));
@@ -198,14 +212,18 @@ site_invite(struct req *rq)
 	TRY(invite_find(rq->c, &rq->app->login->secrets, code, rq->facts.caller_id, &i));
 	if (i.id == 0)
 		return bad_code(rq);
-	const struct text_value values[] = { { "org", str_of(i.organization) },
-		                             { "team", str_of(i.team) },
-		                             { "inviter", str_of(i.inviter) },
-		                             { "user", str_of(rq->facts.caller_name) },
-		                             { NULL, STR0 } };
+	const struct text_value values[] = {
+		{"org",      str_of(i.organization)       },
+		{ "team",    str_of(i.team)               },
+		{ "inviter", str_of(i.inviter)            },
+		{ "user",    str_of(rq->facts.caller_name)},
+		{ NULL,      STR0                         }
+	};
 	page_begin(rq, &b, "%s", text_of(rq, TEXT_PAGE_INVITE_TITLE, values));
 	page_element(&b, "p", "%s", text_of(rq, TEXT_PAGE_INVITE_BODY, values));
-	page_element(&b, "p", "%s", text_of(rq, rq->facts.caller_id == 0 ? TEXT_PAGE_INVITE_SIGN_IN : TEXT_PAGE_INVITE_AS, values));
+	page_element(
+	    &b, "p", "%s",
+	    text_of(rq, rq->facts.caller_id == 0 ? TEXT_PAGE_INVITE_SIGN_IN : TEXT_PAGE_INVITE_AS, values));
 	if (rq->facts.caller_id != 0 && i.is_mine)
 		put_form(rq, &b, code);
 	else if (rq->facts.caller_id != 0)
@@ -233,10 +251,15 @@ site_invite_answer(struct req *rq)
 	const bool accepts = str_eq(form_value(rq->c, form, "answer"), STR("accept"));
 	struct invite i;
 
-	TRY(invite_find(rq->c, &rq->app->login->secrets, form_value(rq->c, form, "code"), rq->facts.caller_id, &i));
+	TRY(invite_find(rq->c, &rq->app->login->secrets, form_value(rq->c, form, "code"), rq->facts.caller_id,
+	                &i));
 	if (i.id == 0 || !i.is_mine)
 		return bad_code(rq);
-	const struct text_value values[] = { { "org", str_of(i.organization) }, { "team", str_of(i.team) }, { NULL, STR0 } };
+	const struct text_value values[] = {
+		{"org",   str_of(i.organization)},
+                { "team", str_of(i.team)        },
+                { NULL,   STR0                  }
+	};
 	if (!accepts) {
 		TRY(invite_decline(rq->c, &i, rq->facts.caller_name, &log));
 		return page(rq, text_of(rq, TEXT_PAGE_INVITE_DECLINED, values), NULL);
@@ -245,6 +268,7 @@ site_invite_answer(struct req *rq)
 	return page(rq, text_of(rq, TEXT_PAGE_INVITE_JOINED, values), NULL);
 }
 
+/* clang-format off */
 #define LINK .methods = HTTP_GET, .proto = PROTO_SITE, .perm = PERM_NONE, .rate = RATE_AUTH, .feature = CONF_FLAG(feature_mailing)
 const struct route SITE_MAIL_LINK_ROUTES[] = {
 	{ .id = "web.confirm_email", LINK, .path = "/confirm", .auth = AUTH_NONE, .flags = ROUTE_WRITES, .tx = TX_WRITE, .run = site_confirm,

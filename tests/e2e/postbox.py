@@ -55,11 +55,11 @@ class Mail:
 
 class Postbox:
     """start() and stop() may be called again and again: an outage. reply: what DATA is answered with instead of being taken;
-    delay_s: how long it thinks before; rcpt: what RCPT is answered with."""
+    delay_s: how long it thinks before; rcpt, mail_from: what RCPT and MAIL are answered with."""
 
     def __init__(self, tls=None, user=None, password=None, port=None):
         self.port = port or free_port()
-        self.mails, self.seen, self.reply, self.rcpt, self.delay_s = [], 0, None, None, 0
+        self.mails, self.seen, self.reply, self.rcpt, self.mail_from, self.delay_s = [], 0, None, None, None, 0
         self.logins = []
         self.user, self.password = user, password
         self.tls = tls
@@ -88,6 +88,13 @@ class Postbox:
         ok = (data.login.decode(), data.password.decode()) == (self.user, self.password)
         self.logins.append(ok)
         return AuthResult(success=ok, handled=False)
+
+    async def handle_MAIL(self, server: SMTP, session, envelope, address, options):
+        if self.mail_from:
+            return self.mail_from
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_RCPT(self, server: SMTP, session, envelope, address, options):
         if self.rcpt:

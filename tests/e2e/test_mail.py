@@ -74,7 +74,7 @@ def quiet(make_stack, box):
     s = make_stack("lighttpd", name="quiet", FEATURE_MAILING=True, MAIL_SERVER="localhost", MAIL_PORT=box.port, MAIL_USE_TLS=False, FRESH_LOGIN_TIMEOUT="1d")
     s.sql("DELETE FROM queue_item")
     yield s
-    box.reply = box.rcpt = None
+    box.reply = box.rcpt = box.mail_from = None
     box.delay_s = 0
 
 
@@ -541,6 +541,18 @@ def test_refused_for_good(quiet, box, where):
     other = recovery_for(quiet)
     job.run()
     assert box.to(to) == [] and len(box.to(other)) == 1
+
+
+@pytest.mark.parametrize("reply", ["550 5.7.1 who are you", "530 5.7.0 log in first", "421 4.3.2 closing"])
+def test_a_refused_sender_costs_no_mail(quiet, box, reply):
+    job, to = Job(quiet), recovery_for(quiet)
+    box.mail_from = reply
+    job.run(code=1)
+    assert job.queue()[0][0] == 10
+    box.mail_from = None
+    job.due_now()
+    job.run()
+    assert len(box.to(to)) == 1
 
 
 def test_one_that_is_refused_holds_nobody_up(quiet, box):

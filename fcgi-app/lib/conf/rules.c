@@ -124,7 +124,7 @@ mailing(struct load *l)
 	if (!conf->feature_mailing || has_server)
 		return;
 	if (load_given(l, "FEATURE_MAILING") != NULL) {
-		needs(l, "MAIL_SERVER", has_server, "missing: FEATURE_MAILING is on");
+		needs(l, "FEATURE_MAILING", has_server, "MAIL_SERVER is missing");
 		return;
 	}
 	conf_note(l->rep, CONF_INFO, "FEATURE_MAILING", 0, "MAIL_SERVER is missing: no mail is sent");

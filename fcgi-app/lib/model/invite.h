@@ -26,13 +26,17 @@ struct invite {
 /* Invites, and ends an earlier invitation of the same to this team. In a transaction. ERR_BAD_INPUT: the address is none. */
 enum err_kind invite_make(struct ctx *c, const struct secrets *s, const struct invite_new *n) MUST_CHECK;
 /* As seen by an account (0: nobody). Borrowed. */
-enum err_kind invite_find(struct ctx *c, const struct secrets *s, struct str code, int64_t account_id, struct invite *out) MUST_CHECK;
+enum err_kind invite_find(struct ctx *c, const struct secrets *s, struct str code, int64_t account_id,
+                          struct invite *out) MUST_CHECK;
 /* An account whose address is that of the invitation becomes a verified one: the code came there. *yes: so it is. */
-enum err_kind invite_verifies(struct ctx *c, const struct secrets *s, struct str code, int64_t account_id, bool *yes) MUST_CHECK;
+enum err_kind invite_verifies(struct ctx *c, const struct secrets *s, struct str code, int64_t account_id,
+                              bool *yes) MUST_CHECK;
 /* Somebody takes an invitation that is his, and with it all of his to that organization. log: performer, address, token of the
  * rows in the audit log; member: his name. In a transaction. */
-enum err_kind invite_accept(struct ctx *c, const struct invite *i, const char *member, const struct audit_row *log) MUST_CHECK;
-enum err_kind invite_decline(struct ctx *c, const struct invite *i, const char *member, const struct audit_row *log) MUST_CHECK;
+enum err_kind invite_accept(struct ctx *c, const struct invite *i, const char *member,
+                            const struct audit_row *log) MUST_CHECK;
+enum err_kind invite_decline(struct ctx *c, const struct invite *i, const char *member,
+                             const struct audit_row *log) MUST_CHECK;
 /* The note about an invitation goes: it was answered or taken back. */
 enum err_kind invite_note_remove(struct ctx *c, int64_t team_id, int64_t account_id) MUST_CHECK;
 #endif

@@ -41,13 +41,15 @@ team_invite_hash(struct ctx *c, const struct secrets *s, struct str code)
 }
 
 enum err_kind
-mail_code_make(struct ctx *c, const struct secrets *s, const struct mail_code_new *n, struct str *code, int64_t *until_ms)
+mail_code_make(struct ctx *c, const struct secrets *s, const struct mail_code_new *n, struct str *code,
+               int64_t *until_ms)
 {
 	const struct db_result *r;
 	const struct str text = mail_code_text(c);
 
 	TRY(db_exec(c, STMT_ACCOUNT_CODE_ADD,
-	            DB_ARGS(db_i64(n->account_id), mail_code_hash(c, s, "mail", text), db_i32((int32_t)n->purpose), db_strn(n->address), db_i64(n->life_s * 1000)),
+	            DB_ARGS(db_i64(n->account_id), mail_code_hash(c, s, "mail", text),
+	                    db_i32((int32_t)n->purpose), db_strn(n->address), db_i64(n->life_s * 1000)),
 	            &r));
 	*code = text;
 	*until_ms = db_get_i64(r, 0, ACCOUNT_CODE_ADD_EXPIRES_MS);
@@ -55,7 +57,8 @@ mail_code_make(struct ctx *c, const struct secrets *s, const struct mail_code_ne
 }
 
 enum err_kind
-mail_code_use(struct ctx *c, const struct secrets *s, struct str code, enum mail_purpose first, enum mail_purpose last, struct mail_code_used *out)
+mail_code_use(struct ctx *c, const struct secrets *s, struct str code, enum mail_purpose first,
+              enum mail_purpose last, struct mail_code_used *out)
 {
 	const struct db_result *r;
 	struct str name, secret;
@@ -63,15 +66,18 @@ mail_code_use(struct ctx *c, const struct secrets *s, struct str code, enum mail
 	*out = (struct mail_code_used){ .account_id = 0 };
 	if (!mail_code_get(c, code, &name, &secret))
 		return ERR_NONE;
-	TRY(db_exec(c, STMT_ACCOUNT_CODE_USE, DB_ARGS(mail_code_hash(c, s, "mail", code), db_i32((int32_t)first), db_i32((int32_t)last)), &r));
+	TRY(db_exec(
+	    c, STMT_ACCOUNT_CODE_USE,
+	    DB_ARGS(mail_code_hash(c, s, "mail", code), db_i32((int32_t)first), db_i32((int32_t)last)), &r));
 	if (r->rows == 0)
 		return ERR_NONE;
-	*out = (struct mail_code_used){ .account_id = db_get_i64(r, 0, ACCOUNT_CODE_USE_ACCOUNT_ID),
-		                        .uuid = db_get_str(r, 0, ACCOUNT_CODE_USE_UUID),
-		                        .name = db_get_str(r, 0, ACCOUNT_CODE_USE_NAME),
-		                        .email = db_get_str(r, 0, ACCOUNT_CODE_USE_EMAIL),
-		                        .address = db_get_str(r, 0, ACCOUNT_CODE_USE_ADDRESS),
-		                        .purpose = (enum mail_purpose)db_get_i64(r, 0, ACCOUNT_CODE_USE_PURPOSE),
-		                        .has_prompts = db_get_bool(r, 0, ACCOUNT_CODE_USE_HAS_PROMPTS) };
+	*out =
+	    (struct mail_code_used){ .account_id = db_get_i64(r, 0, ACCOUNT_CODE_USE_ACCOUNT_ID),
+		                     .uuid = db_get_str(r, 0, ACCOUNT_CODE_USE_UUID),
+		                     .name = db_get_str(r, 0, ACCOUNT_CODE_USE_NAME),
+		                     .email = db_get_str(r, 0, ACCOUNT_CODE_USE_EMAIL),
+		                     .address = db_get_str(r, 0, ACCOUNT_CODE_USE_ADDRESS),
+		                     .purpose = (enum mail_purpose)db_get_i64(r, 0, ACCOUNT_CODE_USE_PURPOSE),
+		                     .has_prompts = db_get_bool(r, 0, ACCOUNT_CODE_USE_HAS_PROMPTS) };
 	return ERR_NONE;
 }

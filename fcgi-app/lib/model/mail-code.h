@@ -19,9 +19,9 @@ struct db_arg;
 #define TEAM_INVITE_PREFIX "urn:teaminvite:"
 
 enum mail_purpose { /* account_code.purpose */
-	MAIL_PURPOSE_CONFIRM = 1,
-	MAIL_PURPOSE_CHANGE = 2,
-	MAIL_PURPOSE_RECOVERY = 3
+	            MAIL_PURPOSE_CONFIRM = 1,
+	            MAIL_PURPOSE_CHANGE = 2,
+	            MAIL_PURPOSE_RECOVERY = 3
 };
 struct mail_code_new {
 	int64_t account_id;
@@ -30,8 +30,8 @@ struct mail_code_new {
 	int64_t life_s;
 };
 /* A code for a link about an account. *code given, *until_ms by the database's clock. */
-enum err_kind mail_code_make(struct ctx *c, const struct secrets *s, const struct mail_code_new *n, struct str *code,
-                             int64_t *until_ms) MUST_CHECK;
+enum err_kind mail_code_make(struct ctx *c, const struct secrets *s, const struct mail_code_new *n,
+                             struct str *code, int64_t *until_ms) MUST_CHECK;
 struct mail_code_used {
 	int64_t account_id; /* 0: the code is none, used, too old, or no longer good */
 	const char *uuid, *name, *email, *address;
@@ -39,8 +39,8 @@ struct mail_code_used {
 	bool has_prompts; /* the interface asks something of the person */
 };
 /* Uses a code of one of the purposes first … last up, with all others of its account and purpose. In a transaction: borrowed. */
-enum err_kind mail_code_use(struct ctx *c, const struct secrets *s, struct str code, enum mail_purpose first, enum mail_purpose last,
-                            struct mail_code_used *out) MUST_CHECK;
+enum err_kind mail_code_use(struct ctx *c, const struct secrets *s, struct str code, enum mail_purpose first,
+                            enum mail_purpose last, struct mail_code_used *out) MUST_CHECK;
 
 /* Codes whose rows stand elsewhere (an address for notifications): a new one, and the hash under which a text is kept. kind
  * separates their uses. Given. */

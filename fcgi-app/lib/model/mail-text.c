@@ -10,6 +10,7 @@
 #include "model/mail.h"
 
 #define NONE TEXTS
+/* clang-format off */
 static const struct kind {
 	enum text subject, body, link; /* link NONE: there is none */
 	const char *path;
@@ -23,6 +24,7 @@ static const struct kind {
 	[MAIL_TEAM_INVITE] = { TEXT_MAIL_TEAM_INVITE_SUBJECT, TEXT_MAIL_TEAM_INVITE_BODY, TEXT_MAIL_TEAM_INVITE_LINK, "/confirminvite", true },
 	[MAIL_REPO_EMAIL] = { TEXT_MAIL_REPO_EMAIL_SUBJECT, TEXT_MAIL_REPO_EMAIL_BODY, TEXT_MAIL_REPO_EMAIL_LINK, "/authrepoemail", true },
 };
+/* clang-format on */
 
 /* Both forms as they grow. */
 struct out {
@@ -61,7 +63,8 @@ link_to(struct out *o, const struct kind *k, struct str code)
 	buf_put_url(&url, code);
 	buf_puts(&o->html, "<p style=\"margin:1.5em 0\"><a href=\"");
 	buf_put_html(&o->html, buf_str(&url));
-	buf_puts(&o->html, "\" style=\"background:#0066cc;color:#ffffff;padding:.6em 1.2em;text-decoration:none;border-radius:4px\">");
+	buf_puts(&o->html, "\" style=\"background:#0066cc;color:#ffffff;padding:.6em "
+	                   "1.2em;text-decoration:none;border-radius:4px\">");
 	text_put(&o->html, str_of(text_get(o->lang, k->link)), o->values, buf_put_html);
 	buf_puts(&o->html, "</a></p>\n");
 	paragraphs(o, TEXT_MAIL_UNTIL);
@@ -78,7 +81,11 @@ organizations(struct out *o, const struct mail_org *orgs)
 		return;
 	paragraphs(o, TEXT_MAIL_RECOVERY_ORGS);
 	for (; orgs->org.p != NULL; orgs++) {
-		const struct text_value v[] = { { "org", orgs->org }, { "admins", orgs->admins }, { NULL, STR0 } };
+		const struct text_value v[] = {
+			{"org",     orgs->org   },
+                        { "admins", orgs->admins},
+                        { NULL,     STR0        }
+		};
 		paragraph(o, str_of(text_get(o->lang, TEXT_MAIL_RECOVERY_ORG)), v);
 	}
 }
@@ -92,7 +99,8 @@ logo(struct out *o)
 
 	if (url.n == 0)
 		url = js_str(cf->branding, "logo");
-	if (url.n == 0 || (url.p[0] != '/' && !str_starts(url, STR("https://")) && !str_starts(url, STR("http://"))))
+	if (url.n == 0 ||
+	    (url.p[0] != '/' && !str_starts(url, STR("https://")) && !str_starts(url, STR("http://"))))
 		return;
 	buf_puts(&o->html, "<p style=\"margin:0 0 1.5em\"><img style=\"max-height:48px\" alt=\"");
 	buf_put_html(&o->html, str_of(cf->registry_title));
@@ -136,28 +144,39 @@ void
 mail_render(struct ctx *c, const struct mail *m, struct mail_parts *out)
 {
 	const struct conf *cf = c->conf;
-	const struct text_value values[] = { { "title", str_of(cf->registry_title) },
-		                             { "url", str_of(cf->base_url) },
-		                             { "user", m->user },
-		                             { "org", m->org },
-		                             { "team", m->team },
-		                             { "inviter", m->inviter },
-		                             { "repository", m->repository },
-		                             { "until", until_text(c, m->until_ms) },
-		                             { NULL, STR0 } };
-	struct out o = { .c = c, .lang = (enum text_lang)cf->kade_language, .values = values, .text = BUF(c->mem), .html = BUF(c->mem) };
+	const struct text_value values[] = {
+		{"title",       str_of(cf->registry_title)},
+		{ "url",        str_of(cf->base_url)      },
+		{ "user",       m->user                   },
+		{ "org",        m->org                    },
+		{ "team",       m->team                   },
+		{ "inviter",    m->inviter                },
+		{ "repository", m->repository             },
+		{ "until",      until_text(c,               m->until_ms) },
+		{ NULL,            STR0		                 }
+	};
+	struct out o = { .c = c,
+		         .lang = (enum text_lang)cf->kade_language,
+		         .values = values,
+		         .text = BUF(c->mem),
+		         .html = BUF(c->mem) };
 	struct buf subject = BUF(c->mem);
 
 	buf_putf(&subject, "[%s] ", cf->registry_title_short);
 	text_put(&subject, str_of(text_get(o.lang, KINDS[m->kind].subject)), values, buf_put);
-	buf_putf(&o.html, "<!DOCTYPE html>\n<html lang=\"%s\">\n<meta charset=\"utf-8\">\n<title>", text_lang_tag(o.lang));
+	buf_putf(&o.html, "<!DOCTYPE html>\n<html lang=\"%s\">\n<meta charset=\"utf-8\">\n<title>",
+	         text_lang_tag(o.lang));
 	buf_put_html(&o.html, buf_str(&subject));
-	buf_puts(&o.html, "</title>\n<body style=\"font:16px/1.5 sans-serif;max-width:36em;margin:2em auto;padding:0 1em;color:#151515\">\n");
+	buf_puts(&o.html, "</title>\n<body style=\"font:16px/1.5 sans-serif;max-width:36em;margin:2em "
+	                  "auto;padding:0 1em;color:#151515\">\n");
 	logo(&o);
 	body(&o, m);
 	buf_puts(&o.text, "-- \n");
 	buf_puts(&o.html, "<hr style=\"border:0;border-top:1px solid #c7c7c7\">\n");
 	paragraphs(&o, TEXT_MAIL_FOOTER);
 	buf_puts(&o.html, "</body>\n</html>\n");
-	*out = (struct mail_parts){ .subject = buf_str(&subject), .text = buf_str(&o.text), .html = buf_str(&o.html), .lang = o.lang };
+	*out = (struct mail_parts){ .subject = buf_str(&subject),
+		                    .text = buf_str(&o.text),
+		                    .html = buf_str(&o.html),
+		                    .lang = o.lang };
 }

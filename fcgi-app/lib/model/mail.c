@@ -8,8 +8,8 @@
 #include "db/db.h"
 #include "net/smtp.h"
 
-#define PURPOSE   "queue_item.mail"
-#define LIFE_S    (3 * 86400)
+#define PURPOSE    "queue_item.mail"
+#define LIFE_S     (3 * 86400)
 #define BODY_BYTES 16384
 
 static const struct say SAY_ADDRESS = { 400, "invalid_request", "Invalid email address" };
@@ -40,7 +40,10 @@ mail_queue(struct ctx *c, const struct secrets *s, const struct mail *m)
 	put(o, "repository", m->repository);
 	jo_i64(o, "until_ms", m->until_ms);
 	TRY(secret_seal(c, s, PURPOSE, js_dump(c, o), &sealed));
-	TRY(db_exec(c, STMT_MAIL_PUT, DB_ARGS(db_strn(sealed), db_i32(MAIL_TRIES), db_i64((m->life_s != 0 ? m->life_s : LIFE_S) * 1000)), NULL));
+	TRY(db_exec(c, STMT_MAIL_PUT,
+	            DB_ARGS(db_strn(sealed), db_i32(MAIL_TRIES),
+	                    db_i64((m->life_s != 0 ? m->life_s : LIFE_S) * 1000)),
+	            NULL));
 	c->wake = MAIL_CHANNEL;
 	return ERR_NONE;
 }

@@ -43,7 +43,8 @@ local_ok(struct str s)
 		return true;
 	}
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_atext((unsigned char)s.p[i]) || (s.p[i] == '.' && (i == 0 || i + 1 == s.n || s.p[i + 1] == '.')))
+		if (!is_atext((unsigned char)s.p[i]) ||
+		    (s.p[i] == '.' && (i == 0 || i + 1 == s.n || s.p[i + 1] == '.')))
 			return false;
 	return s.n > 0;
 }
@@ -58,7 +59,8 @@ domain_ok(struct str s)
 		if (ch == '.' && (i == 0 || i + 1 == s.n || s.p[i + 1] == '.'))
 			return false;
 		labels += ch == '.';
-		if (ch < 0x80 && ch != '.' && ch != '-' && !(ch >= '0' && ch <= '9') && !((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z'))
+		if (ch < 0x80 && ch != '.' && ch != '-' && !(ch >= '0' && ch <= '9') &&
+		    !((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z'))
 			return false;
 	}
 	return s.n > 0 && labels >= 2 && s.p[0] != '-';
@@ -69,7 +71,8 @@ smtp_address_ok(struct str s)
 {
 	struct str local, domain;
 
-	return s.n <= ADDRESS_MAX && str_is_utf8(s) && str_rcut(s, '@', &local, &domain) && local_ok(local) && domain_ok(domain);
+	return s.n <= ADDRESS_MAX && str_is_utf8(s) && str_rcut(s, '@', &local, &domain) && local_ok(local) &&
+	       domain_ok(domain);
 }
 
 static bool
@@ -97,7 +100,8 @@ smtp_put_words(struct buf *b, struct str s)
 		size_t n = clean.n - at < WORD_BYTES ? clean.n - at : WORD_BYTES;
 		while (at + n < clean.n && n > 1 && ((unsigned char)clean.p[at + n] & 0xc0) == 0x80)
 			n--;
-		buf_putf(b, "%s=?UTF-8?B?%s?=", sep, base64_put(b->mem, str_sub(buf_str(&clean), at, at + n)));
+		buf_putf(b, "%s=?UTF-8?B?%s?=", sep,
+		         base64_put(b->mem, str_sub(buf_str(&clean), at, at + n)));
 		sep = "\r\n ";
 		at += n;
 	}
@@ -135,7 +139,8 @@ put_ehlo(struct buf *b, const char *name)
 	if (name == NULL && gethostname(own, sizeof own - 1) == 0)
 		name = own;
 	for (; name != NULL && *name != '\0' && *name != ':'; name++)
-		if ((*name >= '0' && *name <= '9') || ((*name | 0x20) >= 'a' && (*name | 0x20) <= 'z') || *name == '.' || *name == '-')
+		if ((*name >= '0' && *name <= '9') || ((*name | 0x20) >= 'a' && (*name | 0x20) <= 'z') ||
+		    *name == '.' || *name == '-')
 			buf_putc(b, *name), n++;
 	if (n == 0)
 		buf_puts(b, "localhost");
@@ -151,7 +156,8 @@ smtp_open(struct ctx *c, const struct smtp_conf *conf, struct smtp **out)
 	if (s == NULL)
 		return err_set(c, ERR_BUSY, "out of memory");
 	s->conf = *conf;
-	buf_putf(&url, "%s://%s%s%s:%d/", conf->tls == SMTP_TLS ? "smtps" : "smtp", is_v6 ? "[" : "", conf->host, is_v6 ? "]" : "", conf->port);
+	buf_putf(&url, "%s://%s%s%s:%d/", conf->tls == SMTP_TLS ? "smtps" : "smtp", is_v6 ? "[" : "",
+	         conf->host, is_v6 ? "]" : "", conf->port);
 	put_ehlo(&url, conf->ehlo);
 	if (!take_sender(s, conf->sender) || url.n >= sizeof s->url) {
 		free(s);
@@ -180,7 +186,8 @@ static CURLcode
 set_tls(const struct smtp *s)
 {
 	CURL *e = s->easy;
-	CURLcode rc = curl_easy_setopt(e, CURLOPT_USE_SSL, s->conf.tls == SMTP_PLAIN ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
+	CURLcode rc = curl_easy_setopt(
+	    e, CURLOPT_USE_SSL, s->conf.tls == SMTP_PLAIN ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
 
 	/* As for our other connections: one bundle, no folder beside it. */
 	if (s->conf.ca_file != NULL) {
@@ -206,13 +213,21 @@ prepare(struct smtp *s)
 	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_PROXY, "");
 	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+	rc = rc != CURLE_OK
+	         ? rc
+	         : curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+	                            (long)(s->conf.connect_timeout_ms > 0 ? s->conf.connect_timeout_ms
+	                                                                  : CONNECT_TIMEOUT_MS));
 	rc = rc != CURLE_OK ? rc
-	                    : curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->conf.connect_timeout_ms > 0 ? s->conf.connect_timeout_ms : CONNECT_TIMEOUT_MS));
-	rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(s->conf.total_timeout_ms > 0 ? s->conf.total_timeout_ms : TOTAL_TIMEOUT_MS));
+	                    : curl_easy_setopt(e, CURLOPT_TIMEOUT_MS,
+	                                       (long)(s->conf.total_timeout_ms > 0 ? s->conf.total_timeout_ms
+	                                                                           : TOTAL_TIMEOUT_MS));
 	rc = rc != CURLE_OK ? rc : set_tls(s);
 	if (s->conf.username != NULL && s->conf.username[0] != '\0') {
 		rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_USERNAME, s->conf.username);
-		rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, CURLOPT_PASSWORD, s->conf.password != NULL ? s->conf.password : "");
+		rc = rc != CURLE_OK ? rc
+		                    : curl_easy_setopt(e, CURLOPT_PASSWORD,
+		                                       s->conf.password != NULL ? s->conf.password : "");
 	}
 	return rc;
 }
@@ -251,7 +266,10 @@ headers(struct ctx *c, const struct smtp *s, const struct smtp_mail *m)
 	l = add_header(l, (buf_putf(&b, "Date: %s", clock_rfc2822(c->mem, m->date_ms)), &b));
 	buf_puts(&b, "From: ");
 	if (s->from_name[0] != '\0') {
-		const bool plain = strspn(s->from_name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_") == strlen(s->from_name);
+		const bool plain =
+		    strspn(s->from_name,
+		           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_") ==
+		    strlen(s->from_name);
 		struct buf name = BUF(c->mem);
 		smtp_put_words(&name, str_of(s->from_name));
 		const bool encoded = name.n != strlen(s->from_name);
@@ -286,17 +304,22 @@ add_part(curl_mime *mime, struct str body, const char *type)
 	return rc != CURLE_OK ? rc : curl_mime_encoder(p, "quoted-printable");
 }
 
-/* What became of the mail, from curl's code and the server's last reply. */
+/* What became of the mail, from curl's code and the server's last reply. A sender who is refused, or has to log in, is the
+ * operator's mistake and not the mail's. */
 static enum smtp_outcome
-outcome_of(CURLcode rc, long reply)
+outcome_of(const struct smtp *s, CURLcode rc, long reply)
 {
+	const bool about_sender = strncmp(s->error, "MAIL failed", 11) == 0 || reply == 530 || reply == 535;
+
 	switch (rc) {
 	case CURLE_OK:
 		return SMTP_SENT;
 	case CURLE_SEND_ERROR: /* MAIL, RCPT or DATA was answered with a refusal */
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_RECV_ERROR:
-		return reply == 421 || reply < 400 ? SMTP_DOWN : reply < 500 ? SMTP_LATER : SMTP_REFUSED;
+		return about_sender || reply == 421 || reply < 400 ? SMTP_DOWN
+		       : reply < 500                               ? SMTP_LATER
+		                                                   : SMTP_REFUSED;
 	default:
 		return SMTP_DOWN;
 	}
@@ -311,11 +334,17 @@ failed(struct ctx *c, const struct smtp *s, CURLcode rc, long reply)
 		what = "the log-in was refused";
 	if (rc == CURLE_USE_SSL_FAILED)
 		what = "the server does not offer STARTTLS";
-	/* The error buffer may quote what was sent, except for connections and certificates. */
-	if ((rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_COULDNT_CONNECT) && s->error[0] != '\0')
+	/* The error buffer may quote what was sent, except for connections, certificates and refusals, which name the command. */
+	if (strncmp(s->error, "MAIL failed", 11) == 0)
+		what = "the sender is refused";
+	else if ((rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CONNECT_ERROR ||
+	          rc == CURLE_COULDNT_CONNECT) &&
+	         s->error[0] != '\0')
 		what = s->error;
-	return reply >= 400 ? err_set(c, ERR_UPSTREAM, "mail server %s:%d: %s (reply %ld)", s->conf.host, s->conf.port, what, reply)
-	                    : err_set(c, ERR_UPSTREAM, "mail server %s:%d: %s", s->conf.host, s->conf.port, what);
+	return reply >= 400
+	           ? err_set(c, ERR_UPSTREAM, "mail server %s:%d: %s (reply %ld)", s->conf.host, s->conf.port,
+	                     what, reply)
+	           : err_set(c, ERR_UPSTREAM, "mail server %s:%d: %s", s->conf.host, s->conf.port, what);
 }
 
 enum err_kind
@@ -346,7 +375,7 @@ smtp_send(struct ctx *c, struct smtp *s, const struct smtp_mail *m, enum smtp_ou
 		rc = curl_easy_perform(s->easy);
 		curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &reply);
 	}
-	*out = outcome_of(rc, reply);
+	*out = outcome_of(s, rc, reply);
 	curl_mime_free(mime);
 	curl_slist_free_all(to);
 	curl_slist_free_all(head);

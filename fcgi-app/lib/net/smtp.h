@@ -31,7 +31,7 @@ struct smtp_conf { /* borrowed for the life of struct smtp */
 struct smtp_mail {
 	struct str to; /* one address */
 	struct str subject;
-	struct str text, html; /* UTF-8, lines end with LF */
+	struct str text, html;  /* UTF-8, lines end with LF */
 	const char *message_id; /* the part before '@': the same for each try */
 	const char *lang;       /* "en" */
 	int64_t date_ms;
@@ -48,7 +48,8 @@ enum err_kind smtp_open(struct ctx *c, const struct smtp_conf *conf, struct smtp
 void smtp_close(struct smtp *s); /* NULL is allowed */
 /* Sends one mail and waits for the server's word. ERR_NONE with SMTP_SENT; ERR_UPSTREAM with another outcome and the reason in
  * c->err. */
-enum err_kind smtp_send(struct ctx *c, struct smtp *s, const struct smtp_mail *m, enum smtp_outcome *out) MUST_CHECK;
+enum err_kind smtp_send(struct ctx *c, struct smtp *s, const struct smtp_mail *m,
+                        enum smtp_outcome *out) MUST_CHECK;
 /* Can mails be sent: connects, starts TLS and logs in as smtp_send() does, and sends nothing. For kade-config check. */
 enum err_kind smtp_probe(struct ctx *c, struct smtp *s) MUST_CHECK;
 

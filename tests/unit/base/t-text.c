@@ -32,7 +32,8 @@ every_name_of(enum text t, enum text_lang in, enum text_lang other)
 		assert_true(str_cut(rest, '}', &name, &rest));
 		assert_true(name.n > 0);
 		if (!has_name(str_of(text_get(other, t)), name))
-			fail_msg("text %d: {%.*s} is missing in %s", (int)t, STRF(name), text_lang_tag(other));
+			fail_msg("text %d: {%.*s} is missing in %s", (int)t, STRF(name),
+			         text_lang_tag(other));
 	}
 }
 
@@ -70,7 +71,10 @@ values_are_escaped(void **state)
 {
 	struct arena *mem = arena_new(0);
 	struct buf b = BUF(mem), plain = BUF(mem);
-	const struct text_value v[] = { { "who", STR("<b>{what}\"") }, { NULL, STR0 } };
+	const struct text_value v[] = {
+		{"who", STR("<b>{what}\"")},
+                { NULL, STR0              }
+	};
 
 	(void)state;
 	text_put(&b, STR("a < {who} & {none}."), v, buf_put_html);
@@ -94,7 +98,9 @@ the_reader_chooses(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(languages_agree), cmocka_unit_test(values_are_escaped), cmocka_unit_test(the_reader_chooses) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(languages_agree),
+		                            cmocka_unit_test(values_are_escaped),
+		                            cmocka_unit_test(the_reader_chooses) };
 
 	return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);
 }

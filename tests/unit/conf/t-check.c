@@ -127,7 +127,7 @@ unknown_keys_with_suggestions(void **state)
 static const struct {
 	const char *line, *key, *words;
 } WRONG_VALUES[] = {
-	{ "FEATURE_MAILING: true",		                            "MAIL_SERVER",                    "missing"                    },
+	{ "FEATURE_MAILING: true",		                            "FEATURE_MAILING",                "MAIL_SERVER is missing"     },
 	{ "KADE: {LANGUAGE: fr}",		                            "KADE.LANGUAGE",                  "en"                         },
 	{"MAIL_PORT: 70000",		                                    "MAIL_PORT",                      "outside 1..65535"           },
 	{ "MAIL_PORT: many",		                                    "MAIL_PORT",                      "a whole number"             },

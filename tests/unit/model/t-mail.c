@@ -15,7 +15,10 @@
 
 #define EVIL "<img src=x onerror=alert(1)>\"'&"
 
-static const struct mail_org ORGS[] = { { STR("<i>org"), STR("<i>admin") }, { STR0, STR0 } };
+static const struct mail_org ORGS[] = {
+	{STR("<i>org"), STR("<i>admin")},
+        { STR0,         STR0           }
+};
 
 static struct mail
 evil(enum mail_kind kind)
@@ -70,7 +73,8 @@ every_kind(void **state)
 			assert_false(has(p.html, "{") || has(p.text, "{"));
 			assert_int_equal(has(p.html, "href=\"https://registry.example/prefix/"), links);
 			assert_int_equal(has(p.text, "?code=c%2Fo%2Bd%3D%22%3E%3C\n"), links);
-			assert_true(has(p.text, "Kade <x>") && has(p.text, "https://registry.example/prefix"));
+			assert_true(has(p.text, "Kade <x>") &&
+			            has(p.text, "https://registry.example/prefix"));
 			assert_int_equal(has(p.text, "2026-09-21 14:13"), links);
 		}
 	}
@@ -98,14 +102,16 @@ logos(void **state)
 {
 	static const struct {
 		const char *logo, *src; /* src NULL: no image */
-	} CASES[] = { { "/static/x.png", "src=\"https://registry.example/prefix/static/x.png\"" },
-		      { "https://cdn.example/x.png?a=1&b=2", "src=\"https://cdn.example/x.png?a=1&amp;b=2\"" },
-		      { "//cdn.example/x.png", "src=\"https://cdn.example/x.png\"" },
-		      { "javascript:alert(1)", NULL },
-		      { "data:image/png;base64,AA", NULL },
-		      { "x.png", NULL },
-		      { "", NULL },
-		      { "/x\" onload=\"y", "src=\"https://registry.example/prefix/x&quot; onload=&quot;y\"" } };
+	} CASES[] = {
+		{"/static/x.png",                      "src=\"https://registry.example/prefix/static/x.png\""          },
+		{ "https://cdn.example/x.png?a=1&b=2", "src=\"https://cdn.example/x.png?a=1&amp;b=2\""                 },
+		{ "//cdn.example/x.png",               "src=\"https://cdn.example/x.png\""                             },
+		{ "javascript:alert(1)",               NULL		                                            },
+		{ "data:image/png;base64,AA",          NULL		                                            },
+		{ "x.png",		             NULL		                                            },
+		{ "",		                  NULL		                                            },
+		{ "/x\" onload=\"y",                   "src=\"https://registry.example/prefix/x&quot; onload=&quot;y\""}
+	};
 	struct ctx c = { .mem = arena_new(0) };
 
 	(void)state;
@@ -121,7 +127,9 @@ logos(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_kind), cmocka_unit_test(an_address_of_organizations_alone), cmocka_unit_test(logos) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_kind),
+		                            cmocka_unit_test(an_address_of_organizations_alone),
+		                            cmocka_unit_test(logos) };
 
 	return cmocka_run_group_tests_name("model/mail", tests, NULL, NULL);
 }

@@ -16,13 +16,46 @@
 static void
 addresses(void **state)
 {
-	static const char *const GOOD[] = { "a@b.example", "john.smith+tag@mail.example.com", "o'neil@example.com", "\"(odd)\"@example.com",
-		                            "gr\xc3\xbc\xc3\x9f@example.com", "a@xn--bcher-kva.example", "a@b\xc3\xbc" "cher.example", "a@1.2" };
-	static const char *const BAD[] = { "", "a", "@b.example", "a@", "a@b", "a@.b", "a@b..c", "a@b.", "a b@c.example", "a@b.example\r\nX: y", "a\n@b.example",
-		                           "a>@b.example", "<a@b.example>", "a@b.example,c@d.example", "a,b@c.example", "a;b@c.example", "a@b@c.example",
-		                           "\"a\"b\"@c.example", "\"a\\\"@c.example", "\"\"@c.example", "\"a b\"@c.example", ".a@b.example", "a.@b.example",
-		                           "a..b@c.example", "a@b.example SIZE=1", "a@b_c.example", "a@[1.2.3.4]", "a\x7f@b.example", "a@-b.example",
-		                           "\xff@b.example", "a@b.example\t" };
+	static const char *const GOOD[] = { "a@b.example",
+		                            "john.smith+tag@mail.example.com",
+		                            "o'neil@example.com",
+		                            "\"(odd)\"@example.com",
+		                            "gr\xc3\xbc\xc3\x9f@example.com",
+		                            "a@xn--bcher-kva.example",
+		                            "a@b\xc3\xbc"
+		                            "cher.example",
+		                            "a@1.2" };
+	static const char *const BAD[] = { "",
+		                           "a",
+		                           "@b.example",
+		                           "a@",
+		                           "a@b",
+		                           "a@.b",
+		                           "a@b..c",
+		                           "a@b.",
+		                           "a b@c.example",
+		                           "a@b.example\r\nX: y",
+		                           "a\n@b.example",
+		                           "a>@b.example",
+		                           "<a@b.example>",
+		                           "a@b.example,c@d.example",
+		                           "a,b@c.example",
+		                           "a;b@c.example",
+		                           "a@b@c.example",
+		                           "\"a\"b\"@c.example",
+		                           "\"a\\\"@c.example",
+		                           "\"\"@c.example",
+		                           "\"a b\"@c.example",
+		                           ".a@b.example",
+		                           "a.@b.example",
+		                           "a..b@c.example",
+		                           "a@b.example SIZE=1",
+		                           "a@b_c.example",
+		                           "a@[1.2.3.4]",
+		                           "a\x7f@b.example",
+		                           "a@-b.example",
+		                           "\xff@b.example",
+		                           "a@b.example\t" };
 	char long_one[300];
 
 	(void)state;
@@ -61,7 +94,9 @@ headers(void **state)
 	assert_string_equal(words(mem, STR("plain [x] \"y\"")), "plain [x] \"y\"");
 	assert_string_equal(words(mem, STR("a\r\nBcc: x@y.example")), "aBcc: x@y.example");
 	assert_string_equal(words(mem, STR("=?UTF-8?B?eA==?=")), "=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?=");
-	assert_string_equal(words(mem, STR("gr\xc3\xbc\xc3\x9f" "e")), "=?UTF-8?B?Z3LDvMOfZQ==?=");
+	assert_string_equal(words(mem, STR("gr\xc3\xbc\xc3\x9f"
+	                                   "e")),
+	                    "=?UTF-8?B?Z3LDvMOfZQ==?=");
 	assert_string_equal(words(mem, STR("")), "");
 	for (int i = 0; i < 100; i++, n += 3)
 		memcpy(text + n, "\xed\x95\x9c", 3); /* one syllable */
@@ -84,19 +119,28 @@ headers(void **state)
 static void
 senders(void **state)
 {
-	static const char *const GOOD[] = { "a@b.example", " Kade <a@b.example> ", "\"Kade, Inc.\" <a@b.example>", "<a@b.example>" };
-	static const char *const BAD[] = { "", "Kade", "Kade <a>", "Kade a@b.example>", "Kade <a@b.example", "a@b.example\r\nX: y" };
+	static const char *const GOOD[] = { "a@b.example", " Kade <a@b.example> ",
+		                            "\"Kade, Inc.\" <a@b.example>", "<a@b.example>" };
+	static const char *const BAD[] = {
+		"", "Kade", "Kade <a>", "Kade a@b.example>", "Kade <a@b.example", "a@b.example\r\nX: y"
+	};
 	struct ctx c = { .mem = arena_new(0) };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
 		struct smtp *s = NULL;
-		assert_int_equal(smtp_open(&c, &(struct smtp_conf){ .host = "localhost", .port = 1, .sender = GOOD[i] }, &s), ERR_NONE);
+		assert_int_equal(
+		    smtp_open(&c, &(struct smtp_conf){ .host = "localhost", .port = 1, .sender = GOOD[i] },
+		              &s),
+		    ERR_NONE);
 		smtp_close(s);
 	}
 	for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
 		struct smtp *s = NULL;
-		assert_int_equal(smtp_open(&c, &(struct smtp_conf){ .host = "localhost", .port = 1, .sender = BAD[i] }, &s), ERR_BAD_INPUT);
+		assert_int_equal(
+		    smtp_open(&c, &(struct smtp_conf){ .host = "localhost", .port = 1, .sender = BAD[i] },
+		              &s),
+		    ERR_BAD_INPUT);
 	}
 	arena_free(c.mem);
 }
@@ -104,7 +148,8 @@ senders(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(addresses), cmocka_unit_test(headers), cmocka_unit_test(senders) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(addresses), cmocka_unit_test(headers),
+		                            cmocka_unit_test(senders) };
 
 	return cmocka_run_group_tests_name("net/smtp", tests, NULL, NULL);
 }
