@@ -25,6 +25,7 @@
 #include "db/db.h"
 #include "http/dispatch.h"
 #include "http/route.h"
+#include "model/pull-log.h"
 #include "model/schema.h"
 #include "model/upload.h"
 #include "net/redis.h"
@@ -36,6 +37,7 @@
 #define TOKEN_ENTRIES 4096
 #define TOKEN_BYTES   (1 << 20)
 #define SCHEMA_EVERY_US 5000000
+#define FINISH_MS     2000
 
 static bool
 failed(const struct ctx *c, const char *what, char *why, size_t why_bytes)
@@ -228,12 +230,25 @@ app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 	if (ok)
 		announce(&c, app);
 	arena_free(c.mem);
+	c.mem = NULL;
+	app->pulls = pull_log_new(&c);
+	if (ok && (app->pulls == NULL || !pull_log_start(app->pulls))) {
+		snprintf(why, why_bytes, "no thread or memory for the log of pulls");
+		return false;
+	}
 	return ok;
+}
+
+bool
+app_finish(struct app *app)
+{
+	return pull_log_stop(app->pulls, FINISH_MS);
 }
 
 void
 app_close(struct app *app)
 {
+	pull_log_free(app->pulls);
 	store_set_close(app->stores);
 	db_pool_free(app->db);
 }
@@ -249,7 +264,7 @@ app_routes(void)
 		                                      API_ORGANIZATION_ROUTES, API_ORGANIZATION_MEMBER_ROUTES, API_TEAM_ROUTES, API_ROBOT_ROUTES,
 		                                      API_ROBOT_FEDERATION_ROUTES, API_PROTOTYPE_ROUTES, API_PERMISSION_ROUTES, API_REPOSITORY_TOKEN_ROUTES,
 		                                      API_APPLICATION_ROUTES, API_APPLICATION_TOKEN_ROUTES, API_APP_TOKEN_ROUTES, API_AUTHORIZATION_ROUTES,
-		                                      API_CONVERT_ROUTES, API_DISCOVERY_ROUTES, API_DOCUMENT_ROUTES, SITE_CLIENT_CONFIG_ROUTES,
+		                                      API_CONVERT_ROUTES, API_DISCOVERY_ROUTES, API_DOCUMENT_ROUTES, API_OPENAPI_ROUTES, SITE_CLIENT_CONFIG_ROUTES,
 		                                      API_RECOVERY_ROUTES, API_REPOSITORY_EMAIL_ROUTES, API_TEAM_INVITE_ROUTES, SITE_MAIL_LINK_ROUTES,
 		                                      API_SIGNUP_ROUTES, API_STAR_ROUTES, API_USER_ROUTES, API_USER_NOTE_ROUTES,
 		                                      API_REPOSITORY_LIST_ROUTES, API_REPOSITORY_ROUTES, API_ABSENT_ROUTES, API_TAG_LIST_ROUTES, API_TAG_ROUTES,
@@ -258,6 +273,7 @@ app_routes(void)
 		                                      API_SUPERUSER_REGISTRY_ROUTES, API_SUPERUSER_USER_ROUTES,
 		                                      API_MANIFEST_ROUTES, API_LABEL_ROUTES, API_LOG_ROUTES, API_SEARCH_ROUTES, API_ENTITY_ROUTES,
 		                                      API_SUPERUSER_LOG_ROUTES, API_IMMUTABILITY_ROUTES, API_NAMESPACE_NOTIFICATION_ROUTES, API_PRUNE_ROUTES,
+		                                      API_UI_NAMESPACE_ROUTES, API_UI_REPOSITORY_ROUTES, API_UI_WHY_ROUTES, SITE_BADGE_ROUTES, SITE_SHORTHAND_ROUTES,
 		                                      NULL };
 
 	return TABLES;

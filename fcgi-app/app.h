@@ -20,6 +20,7 @@ struct log;
 struct login_env;
 struct options;
 struct page_key;
+struct pull_log;
 struct rdb_pool;
 struct req;
 struct route;
@@ -48,6 +49,7 @@ struct app {
 	struct login_env *login;     /* secrets, keys, throttles: auth/login.h */
 	struct buckets *buckets;     /* rate limits of this host */
 	const struct page_key *page_key;
+	struct pull_log *pulls;      /* the log rows of pulls; its thread: worker.c */
 	struct rdb_pool *redis;      /* USER_EVENTS_REDIS */
 	_Atomic int schema;          /* 0 = not asked yet, 1 = fits this program, 2 = did not when last asked */
 	_Atomic int64_t schema_asked_us; /* monotonic */
@@ -63,6 +65,9 @@ void app_unload(struct app_settings *s); /* NULL is allowed */
 /* Opens what the worker needs: pools, stores, keys. settings, conf, http, counters, log and access are set already. Nothing
  * here may wait for a service that is away: a registry whose database restarts must come up and answer 503. */
 bool app_open(struct app *app, const struct options *o, char *why, size_t why_bytes);
+/* No request comes any more, or the process ends at once: writes what waits to be written, at most two seconds. False: not all;
+ * then app_close() must not be called. */
+bool app_finish(struct app *app);
 /* The last call of a worker. */
 void app_close(struct app *app);
 /* The tables of router_build(), NULL-terminated. */

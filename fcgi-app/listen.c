@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,32 +69,67 @@ has_listen_fds(void)
 	       str_to_i64(str_of(fds), 1, 1024, &v) && is_listening(LISTEN_FDS_START);
 }
 
+/* who: of the process that listens there, when that is known: its credentials are those of the moment of listen(2). */
 static bool
-somebody_answers(const struct sockaddr_un *sa)
+somebody_answers(const struct sockaddr_un *sa, struct ucred *who)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t n = sizeof *who;
 	bool answers;
 
+	*who = (struct ucred){ .uid = (uid_t)-1 };
 	if (fd < 0)
 		return true;
 	/* EAGAIN: a full backlog is an answer too */
 	answers =
 	    connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0 || errno == EAGAIN || errno == EACCES;
+	if (answers && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &n) != 0)
+		who->pid = 0;
 	close(fd);
 	return answers;
+}
+
+static bool
+name_of(pid_t pid, char out[32])
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, out, 31);
+	if (fd >= 0)
+		close(fd);
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* A pool of this user, of this program: nobody else is told to end. */
+static bool
+is_one_of_us(const struct ucred *who)
+{
+	char theirs[32], ours[32];
+
+	return who->pid > 1 && who->uid == geteuid() && name_of(who->pid, theirs) &&
+	       name_of(getpid(), ours) && strcmp(theirs, ours) == 0;
 }
 
 static bool
 may_replace(const struct made *m, const char *path, const struct sockaddr_un *sa)
 {
 	struct stat st;
+	struct ucred who;
 
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT || fail(m, "%s: %s", path, strerrordesc_np(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return fail(m, "%s exists and is no socket", path);
-	if (somebody_answers(sa))
+	if (!somebody_answers(sa, &who))
+		return true;
+	if (!m->o->take_over)
 		return fail(m, "%s: another process serves this socket", path);
+	if (!is_one_of_us(&who))
+		return fail(m, "%s: a process that is no pool of this user serves this socket", path);
+	m->l->before = who.pid;
 	return true;
 }
 
@@ -120,8 +156,10 @@ bind_ready(const struct made *m, int fd, const char *tmp, const char *path)
 			            strerrordesc_np(errno));
 	}
 	if (chmod(tmp, 0660) != 0 || listen(fd, m->o->backlog) != 0 || lstat(tmp, &st) != 0 ||
-	    rename(tmp, path) != 0)
+	    (m->l->before == 0 && rename(tmp, path) != 0))
 		return fail(m, "%s: %s", path, strerrordesc_np(errno));
+	if (m->l->before != 0)
+		snprintf(m->l->tmp, sizeof m->l->tmp, "%s", tmp);
 	m->l->path = path;
 	m->l->dev = st.st_dev;
 	m->l->ino = st.st_ino;
@@ -224,12 +262,48 @@ listener_open(const struct options *o, struct listener *out, char *why, size_t w
 	return ok;
 }
 
-void
-listener_close(struct listener *l)
+bool
+listener_publish(struct listener *l, char *why, size_t why_bytes)
+{
+	if (l->tmp[0] == '\0')
+		return true;
+	if (rename(l->tmp, l->path) != 0) {
+		snprintf(why, why_bytes, "%s: %s", l->path, strerrordesc_np(errno));
+		return false;
+	}
+	l->tmp[0] = '\0';
+	kill(l->before, SIGTERM); /* gone by itself meanwhile: as good */
+	return true;
+}
+
+static bool
+has_path(const struct listener *l)
 {
 	struct stat st;
 
-	close(l->fd);
-	if (l->path != NULL && lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+	return lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino;
+}
+
+bool
+listener_is_hidden(const struct listener *l)
+{
+	return l->path != NULL && !has_path(l);
+}
+
+void
+listener_hide(const struct listener *l)
+{
+	if (l->path == NULL)
+		return;
+	if (l->tmp[0] != '\0')
+		unlink(l->tmp);
+	if (has_path(l))
 		unlink(l->path);
+}
+
+void
+listener_close(struct listener *l)
+{
+	close(l->fd);
+	listener_hide(l);
 }

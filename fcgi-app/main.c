@@ -4,6 +4,7 @@
 #include "app.h"
 #include "options.h"
 #include "process.h"
+#include "route-list.h"
 
 static int
 check(const struct options *o)
@@ -33,5 +34,7 @@ main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
+	if (o.print != OPTIONS_PRINT_NOTHING)
+		return (o.print == OPTIONS_PRINT_ROUTES ? route_list_write(app_routes(), stdout) : route_list_write_openapi(app_routes(), stdout)) ? 0 : 1;
 	return o.check ? check(&o) : process_run(&o);
 }

@@ -29,7 +29,11 @@ static const char HELP[] =
     "  --drain-timeout S     how long running requests may take at a stop (default 3600)\n"
     "  --managed             one process without a parent, for mod_fcgid and lighttpd's bin-path\n"
     "  --pid-file FILE       the parent's process id\n"
+    "  --take-over           take the Unix socket from the pool that serves it now, which then ends: no\n"
+    "                        request is lost between the two\n"
     "  --check               only check the configuration\n"
+    "  --routes              print every path that is served, as Markdown, and stop\n"
+    "  --openapi             print the API as an OpenAPI 3.0 document, and stop\n"
     "  --version, --help\n"
     "\n"
     "Signals: TERM finish running requests and stop (twice: at once), QUIT stop at once,\n"
@@ -47,26 +51,32 @@ enum {
 	OPT_DRAIN,
 	OPT_MANAGED,
 	OPT_PID,
+	OPT_TAKE_OVER,
 	OPT_CHECK,
+	OPT_ROUTES,
+	OPT_OPENAPI,
 	OPT_VERSION,
 	OPT_HELP
 };
 static const struct option LONG[] = {
-	{"config",         required_argument, NULL, OPT_CONFIG },
-	{ "listen",        required_argument, NULL, OPT_LISTEN },
-	{ "socket-group",  required_argument, NULL, OPT_GROUP  },
-	{ "backlog",       required_argument, NULL, OPT_BACKLOG},
-	{ "pool",          required_argument, NULL, OPT_POOL   },
-	{ "workers",       required_argument, NULL, OPT_WORKERS},
-	{ "threads",       required_argument, NULL, OPT_THREADS},
-	{ "max-requests",  required_argument, NULL, OPT_MAX    },
-	{ "drain-timeout", required_argument, NULL, OPT_DRAIN  },
-	{ "managed",       no_argument,       NULL, OPT_MANAGED},
-	{ "pid-file",      required_argument, NULL, OPT_PID    },
-	{ "check",         no_argument,       NULL, OPT_CHECK  },
-	{ "version",       no_argument,       NULL, OPT_VERSION},
-	{ "help",          no_argument,       NULL, OPT_HELP   },
-	{ NULL,            0,                 NULL, 0          }
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "socket-group", required_argument, NULL, OPT_GROUP },
+	{ "backlog", required_argument, NULL, OPT_BACKLOG },
+	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "threads", required_argument, NULL, OPT_THREADS },
+	{ "max-requests", required_argument, NULL, OPT_MAX },
+	{ "drain-timeout", required_argument, NULL, OPT_DRAIN },
+	{ "managed", no_argument, NULL, OPT_MANAGED },
+	{ "pid-file", required_argument, NULL, OPT_PID },
+	{ "take-over", no_argument, NULL, OPT_TAKE_OVER },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "routes", no_argument, NULL, OPT_ROUTES },
+	{ "openapi", no_argument, NULL, OPT_OPENAPI },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 }
 };
 
 static bool
@@ -133,8 +143,16 @@ take(int opt, struct options *o)
 		return number("max-requests", 0, INT64_MAX, &o->max_requests);
 	case OPT_MANAGED:
 		return o->managed = true;
+	case OPT_TAKE_OVER:
+		return o->take_over = true;
 	case OPT_CHECK:
 		return o->check = true;
+	case OPT_ROUTES:
+		o->print = OPTIONS_PRINT_ROUTES;
+		return true;
+	case OPT_OPENAPI:
+		o->print = OPTIONS_PRINT_OPENAPI;
+		return true;
 	default:
 		return take_text(opt, o);
 	}
@@ -151,6 +169,8 @@ processors(void)
 static enum options_result
 settle(struct options *o)
 {
+	if (o->print != OPTIONS_PRINT_NOTHING)
+		return OPTIONS_RUN;
 	if (o->config == NULL) {
 		fprintf(stderr, "kade.fcgi: --config FILE is needed; --help tells more\n");
 		return OPTIONS_BAD;
@@ -158,6 +178,10 @@ settle(struct options *o)
 	if (o->managed && o->workers > 0) {
 		fprintf(stderr, "kade.fcgi: --managed and --workers exclude each other: the web server "
 		                "starts the processes\n");
+		return OPTIONS_BAD;
+	}
+	if (o->take_over && (o->managed || o->listen == NULL || strncmp(o->listen, "unix:", 5) != 0)) {
+		fprintf(stderr, "kade.fcgi: --take-over needs --listen unix:PATH and is not for --managed\n");
 		return OPTIONS_BAD;
 	}
 	if (o->workers == 0)

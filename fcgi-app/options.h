@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the program prints instead of serving: documents made of its route tables. */
+enum options_print { OPTIONS_PRINT_NOTHING, OPTIONS_PRINT_ROUTES, OPTIONS_PRINT_OPENAPI };
 struct options {
 	const char *config;       /* --config */
 	const char *pool;         /* --pool: api or transfer; a label, and the default of threads */
@@ -14,6 +16,8 @@ struct options {
 	int drain_timeout_s;
 	int64_t max_requests; /* per worker; 0 = no end */
 	bool managed, check;
+	bool take_over; /* --take-over */
+	enum options_print print; /* --routes, --openapi: no configuration is needed */
 };
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 

@@ -22,6 +22,7 @@
 #include "base/counters.h"
 #include "base/ctx.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "listen.h"
 #include "options.h"
 #include "signals.h"
@@ -91,7 +92,7 @@ static void __attribute__((noreturn))
 become_worker(struct parent *p, const struct serving *sv, int ready_fd, pid_t parent)
 {
 	const struct worker_args wa = {
-		.o = p->o, .sv = sv, .listen_fd = p->listener.fd, .ready_fd = ready_fd, .parent = parent
+		.o = p->o, .sv = sv, .listener = &p->listener, .ready_fd = ready_fd, .parent = parent
 	};
 
 	close(p->sig_fd);
@@ -182,6 +183,57 @@ reload(struct parent *p)
 	begin_next(p, sv);
 }
 
+static bool
+write_pid_file(const struct options *o, char *why, size_t why_bytes)
+{
+	char text[32];
+
+	if (o->pid_file == NULL)
+		return true;
+	const int fd = open(o->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	const int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	const bool ok = fd >= 0 && write(fd, text, (size_t)n) == n;
+	if (!ok)
+		snprintf(why, why_bytes, "pid file %s: %s", o->pid_file, strerrordesc_np(errno));
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Unless a pool that took over has put its own number there. */
+static void
+remove_pid_file(const struct options *o)
+{
+	char text[32] = "";
+	int64_t pid;
+
+	const int fd = o->pid_file == NULL ? -1 : open(o->pid_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	const ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n > 1 && str_to_i64((struct str){ text, (size_t)n - 1 }, 1, INT32_MAX, &pid) && pid == getpid())
+		unlink(o->pid_file);
+}
+
+/* The workers are ready: from here on the path leads to this pool. */
+static bool
+take_over(struct parent *p)
+{
+	const pid_t before = p->listener.before;
+	char why[512];
+
+	if (!listener_publish(&p->listener, why, sizeof why) || !write_pid_file(p->o, why, sizeof why)) {
+		say(p, LOG_LEVEL_ERROR, "cannot take over: %s", why);
+		tell(p, 0, SIGTERM);
+		p->stopping = p->failed = true;
+		return false;
+	}
+	if (before != 0)
+		say(p, LOG_LEVEL_INFO, "%s is taken over from process %d", p->listener.text, (int)before);
+	return true;
+}
+
 /* The new generation takes requests: the old one ends. */
 static void
 promote(struct parent *p)
@@ -197,6 +249,8 @@ promote(struct parent *p)
 	p->next = NULL;
 	p->generation = p->next_generation;
 	p->deaths = 0;
+	if (first && p->o->take_over && !take_over(p))
+		return;
 	if (first)
 		say(p, LOG_LEVEL_INFO, "ready: %d workers, %d threads each, pool %s, %s", p->o->workers,
 		    p->o->threads, p->o->pool, p->listener.text);
@@ -330,10 +384,21 @@ stop(struct parent *p, bool at_once)
 	} else {
 		say(p, LOG_LEVEL_INFO, "stopping: %d workers finish their running requests, %d s at most",
 		    p->n, p->o->drain_timeout_s);
+		listener_hide(&p->listener); /* the workers serve what waits in it */
 		tell(p, 0, SIGTERM);
 		p->kill_ms = mono_ms() + ((int64_t)p->o->drain_timeout_s + KILL_AFTER_S) * 1000;
 	}
 	p->stopping = true;
+}
+
+static void
+reopen_logs(const struct serving *sv)
+{
+	if (sv == NULL)
+		return;
+	log_reopen(sv->log);
+	if (sv->access != sv->log)
+		log_reopen(sv->access);
 }
 
 static void
@@ -354,11 +419,8 @@ take_signals(struct parent *p)
 			reload(p);
 			break;
 		case SIGUSR2:
-			if (p->now != NULL) {
-				log_reopen(p->now->log);
-				if (p->now->access != p->now->log)
-					log_reopen(p->now->access);
-			}
+			reopen_logs(p->now);
+			reopen_logs(p->next); /* its workers may not be forked yet */
 			tell(p, 0, SIGUSR2);
 			say(p, LOG_LEVEL_INFO, "logs reopened");
 			break;
@@ -417,29 +479,12 @@ wait_for_news(struct parent *p)
 	}
 }
 
-static bool
-write_pid_file(const struct options *o, char *why, size_t why_bytes)
-{
-	char text[32];
-
-	if (o->pid_file == NULL)
-		return true;
-	const int fd = open(o->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	const int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-	const bool ok = fd >= 0 && write(fd, text, (size_t)n) == n;
-	if (!ok)
-		snprintf(why, why_bytes, "pid file %s: %s", o->pid_file, strerrordesc_np(errno));
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static int
 serve_as_parent(struct parent *p, struct serving *sv)
 {
 	char why[512];
 
-	if (!write_pid_file(p->o, why, sizeof why)) {
+	if (!p->o->take_over && !write_pid_file(p->o, why, sizeof why)) {
 		say(p, LOG_LEVEL_ERROR, "cannot start: %s", why);
 		return 1;
 	}
@@ -453,8 +498,7 @@ serve_as_parent(struct parent *p, struct serving *sv)
 		advance(p);
 	}
 	say(p, LOG_LEVEL_INFO, "stopped");
-	if (p->o->pid_file != NULL)
-		unlink(p->o->pid_file);
+	remove_pid_file(p->o);
 	return p->failed ? 1 : 0;
 }
 
@@ -483,7 +527,7 @@ serve(struct parent *p)
 	if (p->o->managed) {
 		close(p->sig_fd);
 		code = worker_main(&(const struct worker_args){
-		    .o = p->o, .sv = sv, .listen_fd = p->listener.fd, .ready_fd = -1 });
+		    .o = p->o, .sv = sv, .listener = &p->listener, .ready_fd = -1 });
 		listener_close(&p->listener);
 		_exit(code); /* as a parent's worker ends: what lives as long as the process is not freed */
 	}

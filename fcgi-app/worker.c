@@ -24,6 +24,7 @@
 #include "http/fcgi.h"
 #include "http/loop.h"
 #include "http/router.h"
+#include "listen.h"
 #include "options.h"
 #include "signals.h"
 #include "watch.h"
@@ -191,7 +192,7 @@ begin(struct worker *w, char *why, size_t why_bytes)
 	w->lc.router = sv->router;
 	w->lc.app = &w->app;
 	w->lc.access = sv->access;
-	w->lc.listen_fd = wa->listen_fd;
+	w->lc.listen_fd = wa->listener->fd;
 	w->lc.stop = &w->stop;
 	w->lc.max_requests = requests_of_this_one(wa->o);
 	w->lc.dispatch = app_dispatch;
@@ -280,7 +281,13 @@ drain(struct worker *w)
 	uint64_t n;
 	int sig;
 
-	fcgi_stop(&w->stop);
+	/* Nobody but this pool can serve what waits in its socket once that has no path any more. */
+	if (w->wa->parent == 0)
+		listener_hide(w->wa->listener);
+	if (listener_is_hidden(w->wa->listener))
+		fcgi_stop_empty(&w->stop);
+	else
+		fcgi_stop(&w->stop);
 	for (int left = w->threads; left > 0;) {
 		const int64_t ms = until_ms - clock_mono_us() / 1000;
 		if (ms <= 0) {
@@ -326,7 +333,8 @@ worker_main(const struct worker_args *wa)
 		return 1;
 	}
 	tell_parent(wa->ready_fd, "R");
-	if (wait_for_end(w) && drain(w)) {
+	const bool drained = wait_for_end(w) && drain(w);
+	if (app_finish(&w->app) && drained) {
 		counters_process_end(wa->sv->counters, w->lc.slot);
 		app_close(&w->app);
 		close(w->stop.event_fd);

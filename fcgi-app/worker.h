@@ -7,6 +7,7 @@
 
 struct app_settings;
 struct counters;
+struct listener;
 struct log;
 struct options;
 struct router;
@@ -21,7 +22,7 @@ struct serving {
 struct worker_args {
 	const struct options *o;
 	const struct serving *sv;
-	int listen_fd;
+	const struct listener *listener;
 	int ready_fd; /* gets 'R' when requests are being taken, else the reason why not; -1 = none */
 	pid_t parent; /* 0 = none: --managed */
 };

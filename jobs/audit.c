@@ -47,7 +47,8 @@ static enum err_kind
 inbox(struct job *j, struct job_slice *s)
 {
 	return move(j, s, STMT_AUDIT_INBOX_MOVE,
-	            DB_ARGS(db_i32((int32_t)s->max_items), db_bool(j->c->conf->feature_image_pull_stats)),
+	            DB_ARGS(db_i32((int32_t)s->max_items), db_bool(j->c->conf->feature_image_pull_stats),
+	                    db_bool(j->c->conf->feature_user_last_accessed)),
 	            STMT_AUDIT_INBOX_MONTHS);
 }
 

@@ -23,6 +23,8 @@ enum job_id {
 	JOB_ID_AUDIT = 3,
 	JOB_ID_KEYS = 4,
 	JOB_ID_MAIL = 20,
+	JOB_ID_ACTIONCOUNT = 21,
+	JOB_ID_LOGEXPORT = 22,
 };
 enum job_lock {
 	JOB_LOCK_HOST, /* one on this host */

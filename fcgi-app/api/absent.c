@@ -44,7 +44,7 @@ static const struct field EXTERNAL_LOGIN[] = { F_STR("kind", F_REQUIRED, .one_of
 #define ABSENT(m, p, flag)                                                                                   \
 	.methods = (m), .path = (p), .proto = PROTO_API, .auth = AUTH_NONE, .perm = PERM_NONE,               \
 	.rate = RATE_API_READ, .feature = CONF_FLAG(flag),                                                   \
-	.flags = ROUTE_NO_CSRF | ROUTE_ANONYMOUS_OK | ROUTE_READONLY_OK, .run = api_absent
+	.flags = ROUTE_NO_CSRF | ROUTE_ANONYMOUS_OK | ROUTE_READONLY_OK | ROUTE_UNSERVED, .run = api_absent
 const struct route API_ABSENT_ROUTES[] = {
 	{.id = "getRepoSignatures",
          ABSENT(READS, REPO "/signatures", feature_signing),

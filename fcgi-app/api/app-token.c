@@ -20,7 +20,7 @@
 enum { T_UUID, T_TITLE, T_LAST_USED_MS, T_CREATED_MS, T_EXPIRES_MS, T_SECRET_ENC, T_COLS };
 _Static_assert((int)T_COLS == APP_TOKEN_COLS, "user.sql and app-token.c differ");
 
-static const struct field CREATE[] = { F_STR("title", F_REQUIRED, .max = 255, .doc = "The user-defined title for the token."), F_END };
+static const struct field CREATE[] = { F_STR("title", F_TEXT, F_REQUIRED, .max = 255, .doc = "The user-defined title for the token."), F_END };
 static const struct param LIST[] = { { "expiring", false, "If true, only returns those tokens expiring soon" }, { NULL, false, NULL } };
 
 static void

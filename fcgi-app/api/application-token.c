@@ -27,7 +27,7 @@ enum { T_UUID, T_TITLE, T_SCOPES, T_CREATED_MS, T_EXPIRES_MS, T_LAST_USED_MS, T_
 _Static_assert((int)T_COLS == OAUTH_TOKEN_COLS, "application.sql and application-token.c differ");
 
 static const struct field CREATE[] = {
-	F_STR("name", F_REQUIRED, .min = 1, .max = 255, .doc = "The name of the token."),
+	F_STR("name", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .doc = "The name of the token."),
 	F_STR("scope", F_REQUIRED, .max = 1024, .doc = "The scopes of the token, separated by spaces or commas."),
 	{ .name = "expiration", .type = FIELD_NUM, .doc = "Seconds that the token lives; at most ten years, the default." },
 	F_END

@@ -19,18 +19,18 @@
 static const struct say SAY_RESERVED = { 400, "invalid_request", "Application name is reserved for bootstrap token provisioning" };
 
 static const struct field CREATE[] = {
-	F_STR("name", F_REQUIRED, .max = 255, .doc = "The name of the application."),
+	F_STR("name", F_TEXT, F_REQUIRED, .max = 255, .doc = "The name of the application."),
 	F_STR("redirect_uri", .max = 2048, .doc = "The URI for the application's OAuth redirect."),
 	F_STR("application_uri", .max = 2048, .doc = "The URI for the application's homepage."),
-	F_STR("description", .max = 16384, .doc = "The human-readable description for the application."),
+	F_STR("description", F_TEXT, .max = 16384, .doc = "The human-readable description for the application."),
 	F_STR("avatar_email", F_NULL, .max = 254, .doc = "The e-mail address of the avatar to use for the application."),
 	F_END
 };
 static const struct field UPDATE[] = {
-	F_STR("name", F_REQUIRED, .max = 255, .doc = "The name of the application."),
+	F_STR("name", F_TEXT, F_REQUIRED, .max = 255, .doc = "The name of the application."),
 	F_STR("redirect_uri", F_REQUIRED, .max = 2048, .doc = "The URI for the application's OAuth redirect."),
 	F_STR("application_uri", F_REQUIRED, .max = 2048, .doc = "The URI for the application's homepage."),
-	F_STR("description", .max = 16384, .doc = "The human-readable description for the application."),
+	F_STR("description", F_TEXT, .max = 16384, .doc = "The human-readable description for the application."),
 	F_STR("avatar_email", F_NULL, .max = 254, .doc = "The e-mail address of the avatar to use for the application."),
 	F_END
 };
@@ -182,6 +182,8 @@ api_application_create(struct req *rq)
 	facts_args(&args, rq->ns, STR0, &rq->ident, 0);
 	db_args_add(&args, db_str(client_id));
 	TRY(db_exec(rq->c, STMT_APPLICATIONS_LOAD, &args, &r));
+	if (db_is_null(r, 0, APPLICATIONS_LOAD_APPLICATION0)) /* the organization was deleted meanwhile */
+		return err_set(rq->c, ERR_NOT_FOUND, "the organization is gone");
 	application_from_row(r, 0, APPLICATIONS_LOAD_APPLICATION0, &a);
 	return put_application(rq, res_json(rq, 200), &a);
 }

@@ -31,13 +31,11 @@ put_application(json_t *o, const struct db_result *r, int row)
 }
 
 static void
-put_grant(json_t *o, const struct db_result *r, int row)
+put_scopes(json_t *o, const struct db_result *r, int row)
 {
 	const unsigned scopes = scope_parse(db_get_strn(r, row, G_SCOPES));
-	json_t        *list;
+	json_t        *list = jo_array(o, "scopes");
 
-	put_application(o, r, row);
-	list = jo_array(o, "scopes");
 	for (size_t i = 0; i < SCOPE_COUNT; i++) {
 		json_t *s;
 		if ((scopes & SCOPES[i].bit) == 0)
@@ -49,6 +47,13 @@ put_grant(json_t *o, const struct db_result *r, int row)
 		jo_str(s, "icon", SCOPES[i].icon);
 		jo_bool(s, "dangerous", SCOPES[i].is_dangerous);
 	}
+}
+
+static void
+put_grant(json_t *o, const struct db_result *r, int row)
+{
+	put_application(o, r, row);
+	put_scopes(o, r, row);
 	jo_str(o, "uuid", db_get_str(r, row, G_UUID));
 }
 
@@ -101,7 +106,7 @@ api_assigned_list(struct req *rq)
 		jo_str(put_application(o, r, i), "clientId", db_get_str(r, i, G_CLIENT_ID));
 		jo_str(o, "uuid", db_get_str(r, i, G_UUID));
 		jo_str(o, "redirectUri", db_get_str(r, i, G_REDIRECT_URI));
-		jo_str(o, "scopes", db_get_str(r, i, G_SCOPES));
+		put_scopes(o, r, i);
 		jo_str(o, "responseType", db_get_str(r, i, G_RESPONSE_TYPE));
 	}
 	if (rq->c->conf->is_readonly)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/routes.h"
+#include "api/subject.h"
 #include "app.h"
 #include "auth/scope.h"
 #include "base/arena.h"
@@ -11,99 +12,34 @@
 #include "conf/conf.h"
 #include "http/field.h"
 #include "http/response.h"
+#include "http/route-words.h"
+#include "http/router.h"
 
-#define PREFIX     "/api/v1/"
 #define MEM_BYTES  (16 << 20)
-
-/* The subject of a path: the first of these that it holds. */
-static const struct {
-	const char *holds, *tag, *description;
-} TAGS[] = {
-	{ "/superuser", "superuser", "Superuser API." },
-	{ "/applications", "organization", "Manage organizations, members and OAuth applications." },
-	{ "/robots", "robot", "Manage user and organization robot accounts." },
-	{ "/team", "team", "Create, list, update and manage an organization's teams." },
-	{ "/prototypes", "prototype", "Manage default permissions added to repositories." },
-	{ "/permissions", "permission", "Manage repository permissions." },
-	{ "/autoprunepolicy", "policy", "Manage auto-prune policies." },
-	{ "/immutabilitypolicy", "policy", "Manage auto-prune policies." },
-	{ "/quota", "namespacequota", "Manage quotas of namespaces." },
-	{ "/proxycache", "proxycache", "Manage proxy caches of organizations." },
-	{ "/mirror", "mirror", "Manage mirrored repositories." },
-	{ "/notification", "notification", "List, create and manage notifications." },
-	{ "/trigger", "trigger", "Create, list and manage build triggers." },
-	{ "/build", "build", "Create, list, cancel and get status of repository builds." },
-	{ "/exportlogs", "logs", "Access usage logs for organizations or repositories." },
-	{ "/aggregatelogs", "logs", "Access usage logs for organizations or repositories." },
-	{ "/logs", "logs", "Access usage logs for organizations or repositories." },
-	{ "/manifest", "manifest", "Manage the manifests of a repository." },
-	{ "/tag", "tag", "Manage the tags of a repository." },
-	{ "/apptoken", "appspecifictokens", "Manages app specific tokens for the current user." },
-	{ "/find", "search", "Conduct searches against all registry context." },
-	{ "/entities", "search", "Conduct searches against all registry context." },
-	{ "/organization", "organization", "Manage organizations, members and OAuth applications." },
-	{ "/app/", "organization", "Manage organizations, members and OAuth applications." },
-	{ "/repository", "repository", "List, create and manage repositories." },
-	{ "/error", "error", "Error details API." },
-	{ "/discovery", "discovery", "API discovery information." },
-	{ "/messages", "globalmessages", "Messages API." },
-	{ "/", "user", "Manage the current user." },
-};
-
-static size_t
-tag_of(const struct route *rt)
-{
-	size_t i = 0;
-
-	while (strstr(rt->path + sizeof PREFIX - 2, TAGS[i].holds) == NULL)
-		i++;
-	return i;
-}
 
 static bool
 is_listed(const struct req *rq, const struct route *rt, bool internal)
 {
-	const bool *flags = (const bool *)rq->c->conf;
-
-	return rt->proto == PROTO_API && strncmp(rt->path, PREFIX, sizeof PREFIX - 1) == 0 && (internal || (rt->flags & ROUTE_INTERNAL) == 0) &&
-	       (rt->feature == 0 || flags[rt->feature - 1]) && (rt->feature_too == 0 || flags[rt->feature_too - 1]);
+	return rt->proto == PROTO_API && strncmp(rt->path, SUBJECT_PREFIX, sizeof SUBJECT_PREFIX - 1) == 0 && (internal || (rt->flags & ROUTE_INTERNAL) == 0) &&
+	       route_is_on(rq->c->conf, rt);
 }
 
-/* "<repopath:repository>" → "{repository}"; parameters are added to list when it is not NULL. */
-static const char *
-path_of(struct req *rq, const struct route *rt, json_t *list)
+/* Swagger's list of the captures of a path. */
+static json_t *
+captures(struct req *rq, const struct route *rt)
 {
-	struct buf b = BUF(rq->c->mem);
+	json_t     *list = json_array(), *o;
+	const char *name, *kind;
 
-	for (const char *p = rt->path; *p != '\0'; p++) {
-		const char *colon, *end;
-		json_t     *o;
-		if (*p != '<') {
-			buf_putc(&b, *p);
-			continue;
-		}
-		colon = strchr(p, ':');
-		end = strchr(p, '>');
-		buf_putf(&b, "{%.*s}", (int)(end - colon - 1), colon + 1);
-		if (list != NULL) {
-			o = ja_object(list);
-			jo_strn(o, "name", (struct str){ colon + 1, (size_t)(end - colon - 1) });
-			jo_str(o, "in", "path");
-			jo_bool(o, "required", true);
-			jo_str(o, "type", "string");
-			jo_str(o, "description", strncmp(p + 1, "repopath", 8) == 0 ? "The full path of the repository. e.g. namespace/name" : "");
-		}
-		p = end;
+	for (size_t i = 0; (kind = route_capture(rq->c->mem, rt, i, &name)) != NULL; i++) {
+		o = ja_object(list);
+		jo_str(o, "name", name);
+		jo_str(o, "in", "path");
+		jo_bool(o, "required", true);
+		jo_str(o, "type", "string");
+		jo_str(o, "description", strcmp(kind, "repopath") == 0 ? "The full path of the repository. e.g. namespace/name" : "");
 	}
-	return buf_cstr(&b);
-}
-
-static const char *
-type_of(enum field_type t)
-{
-	static const char *const TYPE[] = { "", "string", "integer", "number", "boolean", "object", "array", "object" };
-
-	return TYPE[t];
+	return list;
 }
 
 static const char *
@@ -122,7 +58,7 @@ put_definition(struct req *rq, json_t *definitions, const struct route *rt)
 	properties = jo_object(d, "properties");
 	for (const struct field *f = rt->body; f->name != NULL; f++) {
 		json_t *p = jo_object(properties, f->name);
-		jo_str(p, "type", type_of(f->type));
+		jo_str(p, "type", f->type == FIELD_ANY ? "object" : field_type_words(f->type));
 		if (f->doc != NULL)
 			jo_str(p, "description", f->doc);
 		if (f->may_be_null)
@@ -198,7 +134,7 @@ put_operation(struct req *rq, json_t *path, const struct route *rt, bool interna
 		jo_str(op, "operationId", rt->id);
 		put_parameters(rq, op, rt);
 		jo_str(op, "description", rt->doc != NULL ? rt->doc : "");
-		ja_str(jo_array(op, "tags"), TAGS[tag_of(rt)].tag);
+		ja_str(jo_array(op, "tags"), SUBJECTS[subject_of(rt)].tag);
 		if ((rt->flags & ROUTE_INTERNAL) != 0)
 			jo_bool(op, "x-internal", true);
 		if (internal && (rt->flags & ROUTE_FRESH) != 0)
@@ -215,7 +151,7 @@ put_operation(struct req *rq, json_t *path, const struct route *rt, bool interna
 static void
 put_path(struct req *rq, json_t *paths, const struct route *rt, bool internal)
 {
-	const char *name = path_of(rq, rt, NULL), *tag = TAGS[tag_of(rt)].tag;
+	const char *name = route_path_words(rq->c->mem, rt), *tag = SUBJECTS[subject_of(rt)].tag;
 	json_t     *path = json_object_get(paths, name), *list;
 
 	if (path == NULL) {
@@ -223,8 +159,7 @@ put_path(struct req *rq, json_t *paths, const struct route *rt, bool internal)
 		jo_str(path, "x-name", str_fmt(rq->c->mem, "endpoints.api.%s.%s", tag, rt->id));
 		jo_str(path, "x-path", name);
 		jo_str(path, "x-tag", tag);
-		list = json_array();
-		path_of(rq, rt, list);
+		list = captures(rq, rt);
 		if (json_array_size(list) > 0)
 			jo_take(path, "parameters", list);
 		else
@@ -277,7 +212,7 @@ static enum err_kind
 api_discovery(struct req *rq)
 {
 	const bool internal = param_bool(rq, "internal", false);
-	bool       is_used[sizeof TAGS / sizeof *TAGS] = { false };
+	bool      *is_used = ARENA_ARRAY(rq->c->mem, bool, SUBJECT_COUNT);
 	json_t    *o = res_json(rq, 200), *paths, *definitions, *tags;
 
 	put_head(rq, o);
@@ -285,10 +220,10 @@ api_discovery(struct req *rq)
 	definitions = jo_object(o, "definitions");
 	put_api_error(definitions);
 	/* By subject, as the interface of the API's explorer shows them. */
-	for (size_t tag = 0; tag < sizeof TAGS / sizeof *TAGS; tag++)
+	for (size_t tag = 0; tag < SUBJECT_COUNT; tag++)
 		for (const struct route *const *t = app_routes(); *t != NULL; t++)
 			for (const struct route *rt = *t; rt->id != NULL; rt++) {
-				if (!is_listed(rq, rt, internal) || tag_of(rt) != tag)
+				if (!is_listed(rq, rt, internal) || subject_of(rt) != tag)
 					continue;
 				is_used[tag] = true;
 				put_path(rq, paths, rt, internal);
@@ -296,16 +231,16 @@ api_discovery(struct req *rq)
 					put_definition(rq, definitions, rt);
 			}
 	tags = jo_array(o, "tags");
-	for (size_t i = 0; i < sizeof TAGS / sizeof *TAGS; i++) {
+	for (size_t i = 0; i < SUBJECT_COUNT; i++) {
 		json_t *one;
 		bool    again = false;
 		for (size_t k = 0; k < i; k++)
-			again |= is_used[k] && strcmp(TAGS[k].tag, TAGS[i].tag) == 0;
+			again |= is_used[k] && strcmp(SUBJECTS[k].tag, SUBJECTS[i].tag) == 0;
 		if (!is_used[i] || again)
 			continue;
 		one = ja_object(tags);
-		jo_str(one, "name", TAGS[i].tag);
-		jo_str(one, "description", TAGS[i].description);
+		jo_str(one, "name", SUBJECTS[i].tag);
+		jo_str(one, "description", SUBJECTS[i].description);
 	}
 	return ERR_NONE;
 }

@@ -14,7 +14,7 @@ static const char *const SEVERITIES[] = { "info", "warning", "error", NULL };
 static const char *const MEDIA_TYPES[] = { "text/plain", "text/markdown", NULL };
 static const struct field MESSAGE[] = { F_OBJECT("message", F_REQUIRED, .doc = "The message."), F_END };
 static const struct field INNER[] = {
-	F_STR("content", F_REQUIRED, .max = CONTENT_MAX, .doc = "The text."),
+	F_STR("content", F_TEXT, F_REQUIRED, .max = CONTENT_MAX, .doc = "The text."),
 	F_STR("media_type", F_REQUIRED, .one_of = MEDIA_TYPES, .doc = "How the text is to be read."),
 	F_STR("severity", F_REQUIRED, .one_of = SEVERITIES, .doc = "How it is shown."),
 	F_END

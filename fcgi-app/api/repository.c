@@ -59,7 +59,7 @@ static const struct field CREATE[] = {
 	F_STR("repository", F_REQUIRED, .doc = "Repository name"),
 	F_STR("visibility", F_REQUIRED, .one_of = VISIBILITY,
 	      .doc = "Visibility which the repository will start with"),
-	F_STR("description", F_REQUIRED, .doc = "Markdown encoded description for the repository"),
+	F_STR("description", F_TEXT, F_REQUIRED, .doc = "Markdown encoded description for the repository"),
 	F_STR("namespace", .doc = "Namespace in which the repository should be created. If omitted, the "
 	                          "username of the caller is used"),
 	F_STR("repo_kind", F_NULL, .one_of = KIND, .doc = "The kind of repository"),
@@ -215,7 +215,7 @@ api_repo_get(struct req *rq)
 }
 
 static const struct field DESCRIBE[] = {
-	F_STR("description", F_REQUIRED, .doc = "Markdown encoded description for the repository"), F_END
+	F_STR("description", F_TEXT, F_REQUIRED, .doc = "Markdown encoded description for the repository"), F_END
 };
 
 static enum err_kind

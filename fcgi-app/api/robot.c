@@ -23,7 +23,7 @@
 #define BODY_BYTES (1 << 20)
 static const struct say SAY_BODY = { 400, "invalid_request", "The body is too large" };
 
-static const struct field CREATE[] = { F_STR("description", .max = 255, .doc = "Free text."),
+static const struct field CREATE[] = { F_STR("description", F_TEXT, .max = 255, .doc = "Free text."),
 	                               F_OBJECT("unstructured_metadata", .doc = "Any members."), F_END };
 
 void
@@ -146,6 +146,7 @@ robot_prepare(struct req *rq)
 		return ERR_NONE;
 	}
 	TRY(field_check(rq, root, CREATE));
+	field_clean(rq, root, CREATE);
 	rq->body = root;
 	return ERR_NONE;
 }

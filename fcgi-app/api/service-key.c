@@ -22,19 +22,19 @@ static const struct say SAY_SERVICE = { 400, "invalid_request", "Invalid service
 
 static const struct field CREATE[] = {
 	F_STR("service", F_REQUIRED, .max = 255, .doc = "The service authenticating with this key"),
-	F_STR("name", F_NULL, .max = 255, .doc = "The friendly name of a service key"),
+	F_STR("name", F_TEXT, F_NULL, .max = 255, .doc = "The friendly name of a service key"),
 	F_OBJECT("metadata", .doc = "The key/value pairs of this key's metadata"),
-	F_STR("notes", .max = 65536, .doc = "If specified, the extra notes for the key"),
+	F_STR("notes", F_TEXT, .max = 65536, .doc = "If specified, the extra notes for the key"),
 	F_ANY("expiration", F_REQUIRED, F_NULL, .doc = "The expiration date as a unix timestamp"),
 	F_END
 };
 static const struct field CHANGE[] = {
-	F_STR("name", F_NULL, .max = 255, .doc = "The friendly name of a service key"),
+	F_STR("name", F_TEXT, F_NULL, .max = 255, .doc = "The friendly name of a service key"),
 	F_OBJECT("metadata", .doc = "The key/value pairs of this key's metadata"),
 	F_ANY("expiration", F_NULL, .doc = "The expiration date as a unix timestamp"),
 	F_END
 };
-static const struct field APPROVE[] = { F_STR("notes", .max = 65536, .doc = "Optional approval notes"), F_END };
+static const struct field APPROVE[] = { F_STR("notes", F_TEXT, .max = 65536, .doc = "Optional approval notes"), F_END };
 
 enum { K_SERVICE = SERVICE_KEY_LIST_KEY_ITEM0 + 1, K_NAME, K_JWK, K_METADATA, K_CREATED_MS, K_EXPIRES_MS };
 

@@ -8,6 +8,7 @@
 #include "base/js.h"
 #include "conf/conf.h"
 #include "db/db.h"
+#include "http/conditional.h"
 #include "http/field.h"
 #include "http/response.h"
 #include "model/like.h"
@@ -16,6 +17,7 @@
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     100
 #define SKIP_MAX     INT64_C(100000000)
+#define CHANGES_MAX  1000 /* that the statement counts */
 #define INDEX_BYTES  131072 /* of an index whose children are looked up: more than a thousand of them */
 
 static const struct say SAY_FILTER = { 400, "invalid_request",
@@ -44,6 +46,68 @@ filter_of(struct req *rq)
 	else if (!f.is_malformed && str_eq(op, STR("like")))
 		f.like = value;
 	return f;
+}
+
+/* What a list was made from, in its entity tag: see repo_live_tags_load. One tag fits the same path and query alone, so these do
+ * not stand in it. FORM: of the list's JSON; a tag of another form is none. */
+#define FORM "t1."
+struct since {
+	bool    is_known;
+	int64_t repository_id, has_immutable, xid, n, sum, ms;
+};
+
+static bool
+take_number(struct str *rest, int64_t *out)
+{
+	struct str head, tail;
+
+	if (!str_cut(*rest, '.', &head, &tail))
+		tail = STR0;
+	*rest = tail;
+	return str_to_i64(head, 0, INT64_MAX, out);
+}
+
+static struct since
+since_of(struct req *rq)
+{
+	const struct str shown = conditional_shown(rq, STR(FORM));
+	struct str       rest;
+	struct since     s = { 0 };
+
+	if (shown.n < sizeof FORM)
+		return s;
+	rest = str_sub(shown, sizeof FORM - 1, shown.n);
+	s.is_known = take_number(&rest, &s.repository_id) && take_number(&rest, &s.has_immutable) && take_number(&rest, &s.xid) &&
+	             take_number(&rest, &s.n) && take_number(&rest, &s.sum) && take_number(&rest, &s.ms) && rest.n == 0 &&
+	             s.has_immutable == rq->c->conf->feature_immutable_tags;
+	return s;
+}
+
+static void
+bind_since(struct req *rq, struct db_args *a)
+{
+	const struct since s = since_of(rq);
+
+	db_args_add(a, s.is_known ? db_i64(s.xid) : db_null());
+	db_args_add(a, db_i64(s.n));
+	db_args_add(a, db_i64(s.sum));
+	db_args_add(a, db_i64(s.ms));
+	db_args_add(a, db_i64(s.repository_id));
+}
+
+/* The entity tag of the list that was loaded. None where a child of an index is missing: it may come without a change of tags. */
+static void
+put_tag(struct req *rq, bool is_sparse)
+{
+	const struct db_result *r = rq->load;
+	const int64_t           n = db_get_i64(r, 0, REPO_LIVE_TAGS_LOAD_CHANGED_N);
+
+	if (rq->load_stmt != STMT_REPO_LIVE_TAGS_LOAD || is_sparse || n > CHANGES_MAX)
+		return;
+	conditional_tag(rq, str_of(str_fmt(rq->c->mem, FORM "%lld.%d.%lld.%lld.%lld.%lld", (long long)rq->facts.repository_id, rq->c->conf->feature_immutable_tags,
+	                                   (long long)db_get_i64(r, 0, REPO_LIVE_TAGS_LOAD_SNAPSHOT_XID), (long long)n,
+	                                   (long long)db_get_i64(r, 0, REPO_LIVE_TAGS_LOAD_CHANGED_SUM),
+	                                   (long long)db_get_i64(r, 0, REPO_LIVE_TAGS_LOAD_NOW_MS))));
 }
 
 static int64_t
@@ -75,6 +139,8 @@ bind_tags(struct req *rq, struct db_args *a)
 	}
 	db_args_add(a, db_i32((int32_t)limit_of(rq) + 1));
 	db_args_add(a, db_i64((page_of(rq) - 1) * limit_of(rq)));
+	if (rq->load_stmt == STMT_REPO_LIVE_TAGS_LOAD)
+		bind_since(rq, a);
 	return ERR_NONE;
 }
 _Static_assert((int)REPO_TAGS_LOAD_TAG_ITEM0 == (int)REPO_LIVE_TAGS_LOAD_TAG_ITEM0 &&
@@ -106,8 +172,8 @@ view_tag(struct req *rq, const struct tag_item *t)
 	return o;
 }
 
-/* What an index lists, and which of it is here. */
-static void
+/* What an index lists, and which of it is here; false: not all. */
+static bool
 put_children(json_t *o, const struct db_result *r, int64_t manifest_id)
 {
 	json_t *presence = jo_object(o, "child_manifests_presence");
@@ -124,6 +190,7 @@ put_children(json_t *o, const struct db_result *r, int64_t manifest_id)
 	jo_bool(o, "is_sparse", present < listed);
 	jo_i64(o, "child_manifest_count", listed);
 	jo_i64(o, "present_child_count", present);
+	return present == listed;
 }
 
 static enum err_kind
@@ -148,10 +215,16 @@ api_tag_list(struct req *rq)
 	struct tag_item tags[PAGE_MAX];
 	const struct db_result *children;
 	json_t *root, *list;
+	bool is_sparse = false;
 	int n = 0;
 
 	if (filter_of(rq).is_malformed)
 		return err_say(rq->c, ERR_BAD_INPUT, &SAY_FILTER);
+	if (rq->load_stmt == STMT_REPO_LIVE_TAGS_LOAD && db_get_bool(rq->load, 0, REPO_LIVE_TAGS_LOAD_IS_UNCHANGED)) {
+		conditional_tag(rq, conditional_shown(rq, STR(FORM)));
+		res_empty(rq, 304);
+		return ERR_NONE;
+	}
 	while (n < limit && tag_item_from_row(rq->load, n, REPO_TAGS_LOAD_TAG_ITEM0, &tags[n]))
 		n++;
 	TRY(load_children(rq, tags, n, &children));
@@ -160,11 +233,12 @@ api_tag_list(struct req *rq)
 	for (int i = 0; i < n; i++) {
 		json_t *o = view_tag(rq, &tags[i]);
 		if (tags[i].is_index)
-			put_children(o, children, tags[i].manifest_id);
+			is_sparse |= !put_children(o, children, tags[i].manifest_id);
 		ja_take(list, o);
 	}
 	jo_i64(root, "page", page_of(rq));
 	jo_bool(root, "has_additional", rq->load->rows > limit);
+	put_tag(rq, is_sparse);
 	return ERR_NONE;
 }
 

@@ -29,7 +29,7 @@ static const struct say SAY_UNKNOWN_USER = { 400, "invalid_request", "Unknown us
 
 static const struct field PUT[] = { F_STR("role", F_REQUIRED, .one_of = TEAM_ROLE_NAMES,
 	                                  .doc = "What the members may do in the organization."),
-	                            F_STR("description", .doc = "Markdown."), F_END };
+	                            F_STR("description", F_TEXT, .doc = "Markdown."), F_END };
 
 static enum err_kind
 team_bind(struct req *rq, struct db_args *a)

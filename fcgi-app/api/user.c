@@ -31,10 +31,10 @@ static const struct field CHANGE[] = {
 	F_STR("email", .doc = "The new e-mail address."),
 	F_STR("username", .doc = "The new name."),
 	F_INT("tag_expiration_s", .max = INT64_MAX, .doc = "Seconds that deleted tags can be restored."),
-	F_STR("given_name", F_NULL, .max = 255, .doc = "Given name."),
-	F_STR("family_name", F_NULL, .max = 255, .doc = "Family name."),
-	F_STR("company", F_NULL, .max = 255, .doc = "Company."),
-	F_STR("location", F_NULL, .max = 255, .doc = "Location."),
+	F_STR("given_name", F_TEXT, F_NULL, .max = 255, .doc = "Given name."),
+	F_STR("family_name", F_TEXT, F_NULL, .max = 255, .doc = "Family name."),
+	F_STR("company", F_TEXT, F_NULL, .max = 255, .doc = "Company."),
+	F_STR("location", F_TEXT, F_NULL, .max = 255, .doc = "Location."),
 	F_END
 };
 static const struct field CLIENT_KEY[] = { F_STR("password", F_REQUIRED, .doc = "The user's password."), F_END };

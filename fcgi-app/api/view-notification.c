@@ -19,7 +19,7 @@ const struct field NOTIFICATION_FIELDS[] = {
 	F_STR("method", F_REQUIRED, .max = 64, .doc = "The method of notification (such as email or web callback)"),
 	F_OBJECT("config", F_REQUIRED, .doc = "JSON config information for the specific method of notification"),
 	F_OBJECT("eventConfig", F_REQUIRED, .doc = "JSON config information for the specific event of notification"),
-	F_STR("title", F_NULL, .max = 1024, .doc = "The human-readable title of the notification"),
+	F_STR("title", F_TEXT, F_NULL, .max = 1024, .doc = "The human-readable title of the notification"),
 	F_END
 };
 

@@ -41,6 +41,19 @@ access_parse(struct str text, struct http_conf *out)
 }
 
 bool
+access_is_refusal(const struct err *e)
+{
+	return e->kind == ERR_READ_ONLY || (e->kind == ERR_BUSY && e->say != NULL);
+}
+
+/* 401 and 404 belong to every push and pull: the first ping, the question whether a blob is there. */
+static bool
+is_unusual(int status)
+{
+	return status >= 400 && status != 401 && status != 404;
+}
+
+bool
 access_wanted(const struct http_conf *hc, int status, int64_t took_us, uint64_t draw)
 {
 	const int slow_ms = hc->slow_ms > 0 ? hc->slow_ms : SLOW_MS;
@@ -51,9 +64,9 @@ access_wanted(const struct http_conf *hc, int status, int64_t took_us, uint64_t 
 	case ACCESS_OFF:
 		return false;
 	case ACCESS_ERRORS:
-		return status >= 400;
+		return is_unusual(status);
 	case ACCESS_SAMPLED:
-		return status >= 400 || draw % hc->access_every == 0;
+		return is_unusual(status) || draw % hc->access_every == 0;
 	case ACCESS_ALL:
 		break;
 	}

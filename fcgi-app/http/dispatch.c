@@ -253,6 +253,14 @@ check_scope(struct req *rq)
 	return err_set(rq->c, ERR_DENIED, "the token lacks the scope");
 }
 
+/* 23503: something that the row's statement found (an account, a team, a repository) was deleted before the handler wrote what
+ * refers to it. Loaded again, it is absent, and the handler gives the answer for that. */
+static bool
+is_gone(const struct req *rq, enum err_kind e)
+{
+	return e == ERR_BUG && rq->proto == PROTO_API && strcmp(db_sqlstate(rq->c), "23503") == 0;
+}
+
 /* The handler in its transaction; run again when rows changed under it. Nothing outside the database happens inside. */
 static enum err_kind
 run_in_tx(struct req *rq)
@@ -268,7 +276,8 @@ run_in_tx(struct req *rq)
 			e = db_commit(c);
 		else
 			db_rollback(c);
-		if (e == ERR_NONE || (!db_is_retryable(c->sqlstate) && !audit_was_overflow(c)))
+		const bool vanished = is_gone(rq, e);
+		if (e == ERR_NONE || (!db_is_retryable(c->sqlstate) && !audit_was_overflow(c) && !vanished))
 			return e;
 		const struct err kept = c->err;
 		const bool       overflow = c->audit_overflow;
@@ -277,6 +286,10 @@ run_in_tx(struct req *rq)
 		rq->res.length = -1;
 		c->err = kept;
 		c->audit_overflow = overflow;
+		if (vanished && i + 1 < TRIES) {
+			TRY(load(rq));
+			TRY(decide(rq));
+		}
 	}
 	return e;
 }

@@ -34,8 +34,11 @@
 
 #define KEEP_IDLE_MS   10000
 #define LOOK_MS        2000
+#define SETTLE_MS      50 /* who found the path before it went has connected by then */
 #define LINGER_MS      2000
+#define HEAD_S         30    /* for the parameters, and for the end of an input that nobody reads; a body has io_timeout_s */
 #define DIRECT_BYTES   16384
+#define QUIET_BYTES    65536 /* so much fits into the buffer of a Unix socket: the writer cannot wait yet */
 #define RECORD_BYTES   65528 /* a multiple of 8 below 64 KiB: no padding */
 #define RECORD_STDOUT  6
 #define RECORD_VERSION 1
@@ -46,6 +49,8 @@ struct fcgi_conn {
 	struct fcgi_stop *stop;
 	struct timeval timeout;
 	bool is_tcp;
+	bool patient;  /* the socket has io_timeout_s for reading */
+	size_t sent;   /* on this connection, while the socket has no time limit for writing; SIZE_MAX: it has */
 	bool in_ended; /* the end of the body was seen */
 	bool broken;   /* a write failed */
 	bool last;     /* stopping, and the last look was taken */
@@ -111,15 +116,45 @@ fcgi_stop(struct fcgi_stop *stop)
 		;
 }
 
+void
+fcgi_stop_empty(struct fcgi_stop *stop)
+{
+	atomic_store(&stop->empty, true);
+	fcgi_stop(stop);
+}
+
 static void
-set_up(const struct fcgi_conn *f, int fd)
+limit_reading(struct fcgi_conn *f, bool patient)
+{
+	const struct timeval brief = { .tv_sec = HEAD_S };
+	const struct timeval *t = patient || f->timeout.tv_sec < HEAD_S ? &f->timeout : &brief;
+
+	f->patient = patient;
+	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, t, sizeof *t);
+}
+
+/* Called with what is to be written: the time limit is set when a write may have to wait. Most answers are short. */
+static void
+limit_writing(struct fcgi_conn *f, size_t n)
+{
+	if (f->sent == SIZE_MAX)
+		return;
+	f->sent += n;
+	if (!f->is_tcp && f->sent <= QUIET_BYTES)
+		return;
+	f->sent = SIZE_MAX;
+	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_SNDTIMEO, &f->timeout, sizeof f->timeout);
+}
+
+static void
+set_up(struct fcgi_conn *f)
 {
 	const int one = 1;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &f->timeout, sizeof f->timeout);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &f->timeout, sizeof f->timeout);
+	f->sent = 0;
+	limit_reading(f, false);
 	if (f->is_tcp)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		setsockopt(f->r.ipcFd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
 /* A new connection into r.ipcFd; false when the process is to stop. */
@@ -127,20 +162,25 @@ static bool
 accept_next(struct fcgi_conn *f)
 {
 	struct epoll_event ev;
-	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN };
+	struct pollfd stop = { .fd = f->stop->event_fd, .events = POLLIN },
+	              queue = { .fd = f->listen_fd, .events = POLLIN };
+	bool settled = false;
 
 	while (!f->last) {
-		f->last = atomic_load_explicit(&f->stop->set, memory_order_relaxed);
+		const bool stopping = atomic_load(&f->stop->set);
+		f->last = stopping && !atomic_load(&f->stop->empty);
 		const int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
-			set_up(f, fd);
 			f->r.ipcFd = fd;
+			set_up(f);
 			f->r.keepConnection = 1; /* else FCGX_Accept_r() closes what it finds */
 			return true;
 		}
-		if (f->last)
+		if (f->last || settled)
 			break;
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (stopping && (errno == EAGAIN || errno == EWOULDBLOCK))
+			settled = poll(&queue, 1, SETTLE_MS) == 0;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			epoll_wait(f->epoll_fd, &ev, 1, LOOK_MS);
 		else if (errno != EINTR &&
 		         errno != ECONNABORTED) /* no descriptors, no memory: others may end first */
@@ -212,8 +252,8 @@ fcgi_params(struct fcgi_conn *f, struct arena *mem, struct fcgi_param **out)
 	return n;
 }
 
-size_t
-fcgi_read(struct fcgi_conn *f, void *p, size_t n, int *why)
+static size_t
+read_input(struct fcgi_conn *f, void *p, size_t n, int *why)
 {
 	size_t got = 0;
 
@@ -229,6 +269,14 @@ fcgi_read(struct fcgi_conn *f, void *p, size_t n, int *why)
 		}
 	}
 	return got;
+}
+
+size_t
+fcgi_read(struct fcgi_conn *f, void *p, size_t n, int *why)
+{
+	if (!f->patient && !f->in_ended)
+		limit_reading(f, true);
+	return read_input(f, p, n, why);
 }
 
 /* All of iov on the socket; its parts are consumed. */
@@ -285,6 +333,7 @@ fcgi_write(struct fcgi_conn *f, const void *p, size_t n)
 {
 	bool ok = !f->broken;
 
+	limit_writing(f, n);
 	if (ok && n >= DIRECT_BYTES) {
 		ok = FCGX_FFlush(f->r.out) == 0 && write_records(f, p, n);
 	} else {
@@ -329,16 +378,15 @@ linger(int fd)
 static void
 await_input_end(struct fcgi_conn *f)
 {
-	const struct timeval brief = { .tv_sec = LINGER_MS / 1000 };
 	char one;
 	int why;
 
-	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief);
-	if (fcgi_read(f, &one, 1, &why) != 0)
+	if (f->patient)
+		limit_reading(f, false);
+	if (read_input(f, &one, 1, &why) != 0)
 		f->in_ended = false;
 	if (why != 0)
 		f->broken = true;
-	setsockopt(f->r.ipcFd, SOL_SOCKET, SO_RCVTIMEO, &f->timeout, sizeof f->timeout);
 }
 
 void

@@ -20,6 +20,7 @@ struct fcgi_param {
  * wakes those that wait. Once set it stays set. A connection that this thread alone was woken for is still served. */
 struct fcgi_stop {
 	_Atomic bool set;
+	_Atomic bool empty; /* what waits in the socket is served first */
 	int event_fd;
 };
 
@@ -30,6 +31,8 @@ bool fcgi_init(void);
 struct fcgi_conn *fcgi_new(int listen_fd, struct fcgi_stop *stop, int io_timeout_s);
 void fcgi_free(struct fcgi_conn *f);
 void fcgi_stop(struct fcgi_stop *stop);
+/* As fcgi_stop(), once the connections that wait in the socket are served. Only when no new ones can come. */
+void fcgi_stop_empty(struct fcgi_stop *stop);
 
 /* Waits for the next request whose parameters are complete. Connections that bring garbage are closed on the way. */
 enum fcgi_event fcgi_wait(struct fcgi_conn *f);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/ctx.h"
 #include "base/js.h"
+#include "base/text-clean.h"
 #include "http/request.h"
 
 static const struct say SAY_NOT_JSON = { 415, "message", "Did not attempt to load JSON data because the request Content-Type was not 'application/json'." };
@@ -110,6 +111,19 @@ field_check(struct req *rq, const json_t *object, const struct field *fields)
 	return ERR_NONE;
 }
 
+void
+field_clean(struct req *rq, json_t *object, const struct field *fields)
+{
+	for (const struct field *f = fields; f->name != NULL; f++) {
+		const json_t *v = f->is_text ? json_object_get(object, f->name) : NULL;
+		if (!json_is_string(v))
+			continue;
+		const struct str was = { json_string_value(v), json_string_length(v) }, is = text_clean(rq->c->mem, was);
+		if (!str_eq(was, is))
+			json_object_set_new(object, f->name, json_stringn(is.p, is.n));
+	}
+}
+
 enum err_kind
 field_read_json(struct req *rq, size_t max_bytes, json_t **out)
 {
@@ -140,6 +154,7 @@ field_read_body(struct req *rq, const struct field *fields, size_t max_bytes)
 
 	TRY(field_read_json(rq, max_bytes, &root));
 	TRY(field_check(rq, root, fields));
+	field_clean(rq, root, fields);
 	rq->body = root;
 	return ERR_NONE;
 }

@@ -13,6 +13,7 @@ struct field {
 	const char        *name;
 	enum field_type    type;
 	bool               is_required, may_be_null;
+	bool               is_text;    /* FIELD_STR that people write: base/text-clean.h */
 	int64_t            min, max;   /* FIELD_STR: bytes; FIELD_INT: value; both 0: no bound */
 	const char *const *one_of;     /* NULL-terminated; NULL: any */
 	const char        *doc;
@@ -24,6 +25,7 @@ struct field {
 #define F_ARRAY(n, ...) { .name = (n), .type = FIELD_ARRAY, __VA_ARGS__ }
 #define F_ANY(n, ...) { .name = (n), .type = FIELD_ANY, __VA_ARGS__ }
 #define F_REQUIRED .is_required = true
+#define F_TEXT .is_text = true
 #define F_NULL .may_be_null = true
 #define F_END { .name = NULL }
 /* A body that is an object of any shape: no field is declared. */
@@ -35,6 +37,9 @@ enum err_kind field_read_body(struct req *rq, const struct field *fields, size_t
 enum err_kind field_read_json(struct req *rq, size_t max_bytes, json_t **root) MUST_CHECK;
 /* The same check for an object inside a body. */
 enum err_kind field_check(struct req *rq, const json_t *object, const struct field *fields) MUST_CHECK;
+
+/* Normalises the members that are free text. field_read_body() does it too. */
+void field_clean(struct req *rq, json_t *object, const struct field *fields);
 
 /* Integer query parameters: a malformed one is 400 {"message": {NAME: doc}}. Ended by a NULL name. */
 struct param {

@@ -2,6 +2,7 @@
  * request goes at the end, whatever happened; an arena that is full ends the request, not the process. */
 #include "http/loop.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #define ROUTE_BYTES      ((size_t)512 << 10)
 #define IO_TIMEOUT_S     300
 #define ID_BYTES         8
+#define TRIM_FROM        ((size_t)1 << 20) /* a request that used so much: its pages go back to the system */
 #define CLIENT_SIZE_FROM ((int64_t)64 << 10) /* a full arena after so many body bytes is the client's doing */
 
 static const struct say SAY_NO_PATH_V2 = { 404, "UNSUPPORTED", "no such path in this registry" };
@@ -188,7 +190,7 @@ record(struct thread *t)
 	if (t->c.err.kind == ERR_RATE)
 		counters_add(cs, CNT_RATE_LIMITED, 1);
 	counters_route_add(cs, rq->route_index, rq->res.status, took_us);
-	if (rq->res.status >= 500)
+	if (rq->res.status >= 500 && !access_is_refusal(&t->c.err))
 		log_line(&t->c, LOG_LEVEL_ERROR, "%s %.*s: %d: %s", rq->method_text, STRF(rq->path),
 		         rq->res.status, t->c.err.text);
 	memcpy(&draw, t->c.id + 8, sizeof draw);
@@ -222,7 +224,10 @@ serve(struct thread *t)
 	else
 		fcgi_abort(t->conn);
 	record(t);
+	const bool was_large = arena_used(t->c.mem) >= TRIM_FROM;
 	arena_reset(t->c.mem, HEAD_BYTES);
+	if (was_large) /* the client has its answer; a JSON tree of 50,000 values leaves holes that malloc would keep */
+		malloc_trim(0);
 }
 
 /* One more is done: true when the process has served its number. */

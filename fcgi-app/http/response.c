@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/js.h"
+#include "http/conditional.h"
 #include "http/fcgi.h"
 #include "http/head.h"
 
@@ -172,6 +173,7 @@ res_send(struct req *rq)
 	if (r->sent)
 		return;
 	settle_body(rq);
+	conditional_settle(rq);
 	if (!r->has_body)
 		r->body = STR0;
 	if (r->length < 0)

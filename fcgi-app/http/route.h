@@ -75,7 +75,8 @@ enum route_flags {
 	ROUTE_READONLY_OK = 2048, /* writes that a read-only registry allows: sign-in */
 	ROUTE_SESSION_401 = 4096, /* PERM_USER_*: whoever lacks the right gets 401 with session_required: false */
 	ROUTE_INTERNAL = 8192,    /* API: not in the discovery document unless asked for */
-	ROUTE_NOT_RESTRICTED = 16384 /* API: refused to restricted users (FEATURE_RESTRICTED_USERS): writes in the own namespace */
+	ROUTE_UNSERVED = 65536,    /* API: the path is claimed, the service behind it is not built: 404 and 405 */
+	ROUTE_NOT_RESTRICTED = 32768 /* API: refused to restricted users (FEATURE_RESTRICTED_USERS): writes in the own namespace */
 };
 
 struct route {

@@ -215,11 +215,10 @@ flag_is_on(const struct conf *cf, size_t flag)
 	return flag == 0 || (cf != NULL && *((const bool *)cf + flag - 1));
 }
 
-static bool
-is_on(const struct req *rq, const struct route *rt)
+bool
+route_is_on(const struct conf *cf, const struct route *rt)
 {
-	return flag_is_on(rq->c->conf, rt->feature) && flag_is_on(rq->c->conf, rt->feature_too) &&
-	       flag_is_on(rq->c->conf, rt->feature_third);
+	return flag_is_on(cf, rt->feature) && flag_is_on(cf, rt->feature_too) && flag_is_on(cf, rt->feature_third);
 }
 
 /* The walk is at the end of a path: its rows count. True ends the walk: one is for the request's method, or all of them are
@@ -230,7 +229,7 @@ take_rows(struct walk *w, const struct node *nd)
 	bool any_on = nd->rows == NULL;
 
 	for (const struct row *row = nd->rows; row != NULL; row = row->next) {
-		if (!is_on(w->rq, row->route))
+		if (!route_is_on(w->rq->c->conf, row->route))
 			continue;
 		any_on = true;
 		w->allowed |= row->route->methods;

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 
+struct conf;
 struct counters;
 struct req;
 struct route;
@@ -22,6 +23,8 @@ void router_count(struct router *r, struct counters *cs);
  * is off do not exist. The order of preference at each segment: literal text, <int:>, <ref:>, <name:>, then <repopath:>
  * and <repo:>, which take as many segments as they can and give back what the tail of a row needs. */
 void router_match(const struct router *r, struct req *rq, const struct uri *uri);
+/* False when a flag of the configuration switches the row off: its path does not exist. */
+bool route_is_on(const struct conf *cf, const struct route *rt);
 /* "GET, HEAD, OPTIONS" from HTTP_* bits. */
 void router_put_methods(struct buf *b, unsigned methods);
 void router_free(struct router *r); /* for tests */

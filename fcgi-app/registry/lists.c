@@ -15,7 +15,7 @@
 #include "registry/v2.h"
 
 #define PAGE_DEFAULT 100   /* Quay's: max(V2_PAGINATION_SIZE, 100) */
-#define REFERRERS_MAX 1000 /* entries of one answer */
+#define REFERRERS_MAX 1000 /* stored entries of one page */
 
 static int64_t
 page_default(const struct conf *cf)
@@ -78,25 +78,42 @@ reg_tags_list(struct req *rq)
 	return ERR_NONE;
 }
 
+/* An opaque token of ours: the id after which a page begins. False: it is none. */
+static bool
+page_start(struct req *rq, struct str token, int64_t *after)
+{
+	struct str page;
+	json_t    *o;
+
+	if (token.n == 0 || !page_token_get(rq->c, rq->app->page_key, rq->c->now_ms / 1000, token, &page) ||
+	    js_parse(rq->c, page, &JS_API, &o) != ERR_NONE)
+		return false;
+	*after = js_i64(o, "start_id", 0);
+	return true;
+}
+
+/* The token of the page after id. */
+static enum err_kind
+page_next(struct req *rq, int64_t id, struct str *token)
+{
+	json_t *page = js_object(rq->c);
+
+	jo_i64(page, "start_id", id);
+	return page_token_put(rq->c, rq->app->page_key, rq->c->now_ms / 1000, NULL, js_dump(rq->c, page), token);
+}
+
 /* Where a page begins: next_page, or last, is an opaque token of ours, or (last only) a repository's name. */
 static enum err_kind
 catalog_start(struct req *rq, int64_t *after)
 {
 	struct str              token = req_query(rq, "next_page"), ns, repo;
 	const struct db_result *r;
-	struct str              page;
-	json_t                 *o;
 
 	*after = 0;
 	if (token.n == 0)
 		token = req_query(rq, "last");
-	if (token.n == 0)
+	if (page_start(rq, token, after))
 		return ERR_NONE;
-	if (page_token_get(rq->c, rq->app->page_key, rq->c->now_ms / 1000, token, &page)) {
-		TRY(js_parse(rq->c, page, &JS_API, &o));
-		*after = js_i64(o, "start_id", 0);
-		return ERR_NONE;
-	}
 	if (!str_cut(token, '/', &ns, &repo))
 		return ERR_NONE;
 	TRY(db_exec(rq->c, STMT_CATALOG_AFTER_NAME, DB_ARGS(db_strn(ns), db_strn(repo)), &r));
@@ -133,9 +150,7 @@ reg_catalog(struct req *rq)
 		}
 		if (r->rows > n) {
 			struct str token;
-			json_t    *page = js_object(rq->c);
-			jo_i64(page, "start_id", db_get_i64(r, (int)n - 1, CATALOG_PAGE_ID));
-			TRY(page_token_put(rq->c, rq->app->page_key, rq->c->now_ms / 1000, NULL, js_dump(rq->c, page), &token));
+			TRY(page_next(rq, db_get_i64(r, (int)n - 1, CATALOG_PAGE_ID), &token));
 			res_headerf(rq, "Link", "</v2/_catalog?n=%lld&next_page=%.*s>; rel=\"next\"", (long long)n, STRF(token));
 		}
 	}
@@ -149,11 +164,15 @@ bind_referrers(struct req *rq, struct db_args *a)
 {
 	struct oci_digest d;
 	const struct str  type = req_query(rq, "artifactType");
+	int64_t           after = 0;
 
+	if (!page_start(rq, req_query(rq, "next_page"), &after))
+		err_clear(rq->c); /* as in the catalogue: what is no token of ours begins at the beginning */
 	db_args_add(a, reg_digest(rq, "digest", &d) ? db_strn(req_capture(rq, "digest")) : db_str(""));
 	db_args_add(a, type.n == 0 ? db_null() : db_strn(type));
 	db_args_add(a, db_i64(push_window_ms(rq->c)));
-	db_args_add(a, db_i32(REFERRERS_MAX));
+	db_args_add(a, db_i64(after));
+	db_args_add(a, db_i32(REFERRERS_MAX + 1));
 	return ERR_NONE;
 }
 
@@ -177,23 +196,46 @@ fallback_entries(struct req *rq, const struct oci_digest *d, struct oci_referrer
 	return ERR_NONE;
 }
 
+/* The page after the entry with this id, with the same filter. */
+static enum err_kind
+referrers_link(struct req *rq, const struct oci_digest *d, struct str type, int64_t id)
+{
+	struct buf link = BUF(rq->c->mem);
+	struct str token;
+
+	TRY(page_next(rq, id, &token));
+	buf_putf(&link, "</v2/%.*s/%.*s/referrers/%s?", STRF(rq->ns), STRF(rq->repo), d->text);
+	if (type.n > 0) {
+		buf_puts(&link, "artifactType=");
+		buf_put_url(&link, type);
+		buf_putc(&link, '&');
+	}
+	buf_putf(&link, "next_page=%.*s>; rel=\"next\"", STRF(token));
+	res_header(rq, "Link", buf_str(&link));
+	return ERR_NONE;
+}
+
+/* The entries of the fallback tag stand on the first page. */
 static enum err_kind
 reg_referrers(struct req *rq)
 {
 	const struct str     type = req_query(rq, "artifactType");
 	struct oci_digest    d;
 	struct oci_referrer *v = ARENA_ARRAY(rq->c->mem, struct oci_referrer, 2 * REFERRERS_MAX);
+	int64_t              after = 0;
 	size_t               n = 0;
 
 	if (!reg_digest(rq, "digest", &d))
 		return err_say(rq->c, ERR_BAD_INPUT, &OCI_SAY_DIGEST_INVALID);
-	for (int i = 0; i < rq->load->rows && !db_is_null(rq->load, i, REFERRERS_LOAD_ID); i++)
+	for (int i = 0; i < rq->load->rows && n < REFERRERS_MAX && !db_is_null(rq->load, i, REFERRERS_LOAD_ID); i++)
 		v[n++] = (struct oci_referrer){ .digest = db_get_strn(rq->load, i, REFERRERS_LOAD_DIGEST),
 			                        .media_type = db_get_strn(rq->load, i, REFERRERS_LOAD_MEDIA_TYPE),
 			                        .size_bytes = db_get_i64(rq->load, i, REFERRERS_LOAD_SIZE_BYTES),
 			                        .artifact_type = db_get_strn(rq->load, i, REFERRERS_LOAD_ARTIFACT_TYPE),
 			                        .annotations = db_get_strn(rq->load, i, REFERRERS_LOAD_ANNOTATIONS) };
-	if (rq->facts.repository_id != 0)
+	if (rq->load->rows > REFERRERS_MAX)
+		TRY(referrers_link(rq, &d, type, db_get_i64(rq->load, REFERRERS_MAX - 1, REFERRERS_LOAD_ID)));
+	if (rq->facts.repository_id != 0 && !page_start(rq, req_query(rq, "next_page"), &after))
 		TRY(fallback_entries(rq, &d, v, &n));
 	if (type.n > 0)
 		res_header(rq, "OCI-Filters-Applied", STR("artifactType"));

@@ -1,5 +1,6 @@
-/* Manifests: GET and HEAD by tag and digest. One statement decides the permission, finds the manifest, writes the audit row and
- * the pull's count. OCI distribution specification, "Pulling manifests". */
+/* Manifests: GET and HEAD by tag and digest. One statement decides the permission and finds the manifest; where the pull log is strict
+ * it also writes the row that is the log's and the pull's count. OCI distribution specification, "Pulling manifests". */
+#include "app.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/counters.h"
@@ -9,6 +10,7 @@
 #include "model/audit.h"
 #include "model/blob.h"
 #include "model/manifest.h"
+#include "model/pull-log.h"
 #include "oci/manifest.h"
 #include "oci/say.h"
 #include "registry/manifest-routes.h"
@@ -21,34 +23,59 @@ is_counted(const struct req *rq)
 	return rq->method == HTTP_GET && !rq->c->conf->is_readonly && !rq->authorizer;
 }
 
-static void
-add_audit(struct req *rq, struct db_args *a, struct str reference, bool by_digest)
+/* The metadata of a pull's log row, without the media type and the closing brace. */
+static struct buf
+pull_metadata(struct req *rq, struct str reference, bool by_digest)
 {
 	struct buf meta = BUF(rq->c->mem);
 
 	buf_put(&meta, reg_audit_track(rq));
 	buf_puts(&meta, by_digest ? ",\"manifest_digest\":" : ",\"tag\":");
 	buf_put_json(&meta, reference);
+	return meta;
+}
+
+/* Strict: the statement that reads the manifest writes the row, and its commit waits for the disk. */
+static void
+add_audit(struct req *rq, struct db_args *a, struct str reference, bool by_digest)
+{
+	const struct buf meta = pull_metadata(rq, reference, by_digest);
+
 	db_args_add(a, db_i32(AUDIT_pull_repo));
 	db_args_add(a, db_strn(buf_str(&meta)));
 	db_args_add(a, db_strn(rq->remote_addr));
-	db_args_add(a, db_str(rq->c->conf->kade_strict_pull_log ? "on" : "off"));
+	db_args_add(a, db_str("on"));
+}
+
+/* Else the row is written a moment later, with others. */
+static enum err_kind
+log_pull(struct req *rq, const struct manifest_row *m, struct str reference, bool by_digest)
+{
+	struct buf meta = pull_metadata(rq, reference, by_digest);
+
+	buf_puts(&meta, ",\"mediaType\":");
+	buf_put_json(&meta, m->media_type);
+	buf_puts(&meta, "}");
+	return pull_log_add(rq->c, rq->app->pulls,
+	                    &(struct pull_row){ .namespace_id = rq->facts.namespace_id, .performer_id = rq->facts.caller_id,
+	                                        .repository_id = rq->facts.repository_id, .manifest_id = m->id, .ip = rq->remote_addr,
+	                                        .metadata = buf_str(&meta), .tag = by_digest ? STR0 : reference });
 }
 
 static enum err_kind
 bind_manifest(struct req *rq, struct db_args *a)
 {
 	const struct str  ref = req_capture(rq, "reference");
-	const bool        counted = is_counted(rq);
+	const bool        strict = is_counted(rq) && rq->c->conf->kade_strict_pull_log;
 	struct oci_digest d;
 
 	switch (oci_ref_parse(ref, &d)) {
 	case OCI_REF_TAG:
-		rq->load_stmt = counted ? STMT_MANIFEST_BY_TAG_LOAD : STMT_MANIFEST_BY_TAG_QUIET;
+		rq->load_stmt = strict ? STMT_MANIFEST_BY_TAG_LOAD : STMT_MANIFEST_BY_TAG_QUIET;
 		db_args_add(a, db_strn(ref));
 		break;
 	case OCI_REF_DIGEST:
-		rq->load_stmt = counted ? STMT_MANIFEST_BY_DIGEST_LOAD : STMT_MANIFEST_BY_DIGEST_QUIET;
+		rq->load_stmt = strict ? STMT_MANIFEST_BY_DIGEST_LOAD : STMT_MANIFEST_BY_DIGEST_QUIET;
 		db_args_add(a, db_strn(ref));
 		db_args_add(a, db_i64(push_window_ms(rq->c)));
 		break;
@@ -56,7 +83,7 @@ bind_manifest(struct req *rq, struct db_args *a)
 		rq->load_stmt = STMT_REPO_FACTS; /* names nothing that could exist */
 		return ERR_NONE;
 	}
-	if (counted)
+	if (strict)
 		add_audit(rq, a, ref, rq->load_stmt == STMT_MANIFEST_BY_DIGEST_LOAD);
 	return ERR_NONE;
 }
@@ -122,6 +149,8 @@ reg_manifest_get(struct req *rq)
 			return oci_tag_expired(rq->c, str_dup(rq->c->mem, ref));
 		return manifest_unknown(rq);
 	}
+	if (is_counted(rq) && !rq->c->conf->kade_strict_pull_log)
+		TRY(log_pull(rq, &m, ref, !by_tag));
 	if (by_tag)
 		TRY(negotiate(rq, &m));
 	snprintf(etag, sizeof etag, "\"%.*s\"", STRF(m.digest));

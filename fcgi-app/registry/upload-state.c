@@ -72,11 +72,28 @@ skip_overlap(struct req *rq, int64_t skip)
 	return ERR_NONE;
 }
 
+struct lease {
+	struct upload *u;
+	int64_t        renewed_us;
+};
+
+/* The lease lasts as long as somebody works: reading a large upload again takes longer than a lease. */
+static enum err_kind
+keep_lease(struct ctx *c, void *arg)
+{
+	struct lease *l = arg;
+
+	if (l->u->id == 0 || clock_mono_us() - l->renewed_us <= RENEW_US)
+		return ERR_NONE;
+	l->renewed_us = clock_mono_us();
+	return upload_renew_lease(c, l->u);
+}
+
 enum err_kind
 up_take_body(struct req *rq, struct upload *u, struct store_upload *su, int64_t skip)
 {
 	const int64_t max = rq->c->conf->maximum_layer_size_bytes;
-	int64_t       renewed_us = clock_mono_us();
+	struct lease  lease = { u, clock_mono_us() };
 	size_t        got = 1;
 
 	if (rq->content_length > 0 && max > 0 && u->offset_bytes + rq->content_length - skip > max)
@@ -91,10 +108,7 @@ up_take_body(struct req *rq, struct upload *u, struct store_upload *su, int64_t 
 			TRY(store_upload_filled(rq->c, su, got));
 		if (max > 0 && store_upload_received(su) > max)
 			return oci_blob_too_large(rq->c, store_upload_received(su), max);
-		if (u->id != 0 && clock_mono_us() - renewed_us > RENEW_US) {
-			TRY(upload_renew_lease(rq->c, u));
-			renewed_us = clock_mono_us();
-		}
+		TRY(keep_lease(rq->c, &lease));
 	}
 	return ERR_NONE;
 }
@@ -113,13 +127,15 @@ up_discard(struct req *rq, const struct upload *u, struct store_upload *su)
 }
 
 static enum err_kind
-digest_matches(struct req *rq, struct store_upload *su, const struct oci_digest *want)
+digest_matches(struct req *rq, struct upload *u, struct store_upload *su, const struct oci_digest *want)
 {
-	char       hex[2 * SHA512_BYTES + 1];
-	struct str have;
+	struct lease            lease = { u, 0 }; /* 0: renewed with the first piece */
+	const struct store_each each = { keep_lease, &lease };
+	char                    hex[2 * SHA512_BYTES + 1];
+	struct str              have;
 
 	if (want->alg == OCI_SHA512)
-		TRY(store_upload_digest512(rq->c, su, hex));
+		TRY(store_upload_digest512(rq->c, su, &each, hex));
 	else
 		TRY(store_upload_digest(rq->c, su, hex));
 	have = str_of(hex);
@@ -146,7 +162,7 @@ finish(struct req *rq, struct upload *u, struct store_upload *su, const struct o
 	char                key[STORE_KEY_MAX], own[STORE_KEY_MAX];
 	bool                raced = false;
 
-	TRY(digest_matches(rq, su, want));
+	TRY(digest_matches(rq, u, su, want));
 	if (!store_key_own(done.digest, str_of(u->uuid), own) || !store_key_blob(done.digest, key))
 		return err_set(c, ERR_BUG, "no key for %s", want->text);
 	TRY(upload_place(c, &(struct upload_placing){ .digest = done.digest, .location = done.location, .own_key = own }, &place));

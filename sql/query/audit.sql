@@ -43,9 +43,18 @@ SELECT count(*) FROM i;
 -- rows: any
 SELECT kade_audit_partition(m) FROM (SELECT DISTINCT (extract(epoch FROM date_trunc('month', to_timestamp(at_ms / 1000.0) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') * 1000)::int8 AS m FROM audit_overflow) x;
 
--- Files pulls: rows of the inbox go into the log's partitions, and into the pull statistics when $2.
+-- Rows of pulls that a process has collected. age_ms: how long each has waited there. '' and 0 stand for NULL.
+-- name: audit_inbox_add
+-- args: age_ms int8[], kind int2, namespace_ids int8[], performer_ids int8[], repository_ids int8[], ips text[], metadata text[], manifest_ids int8[], tags text[]
+-- cols: none
+INSERT INTO audit_inbox (at_ms, kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
+SELECT kade_now_ms() - u.age_ms, $2, u.ns, NULLIF(u.performer, 0), u.repo, NULLIF(u.ip, ''), u.metadata, u.manifest, NULLIF(u.tag, '')
+FROM unnest($1::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::int8[], $9::text[]) u(age_ms, ns, performer, repo, ip, metadata, manifest, tag);
+
+-- Files pulls: rows of the inbox go into the log's partitions, into the pull statistics when $2, and into the times of last use
+-- of accounts and tokens when $3. Those only go forward.
 -- name: audit_inbox_move
--- args: max_items int4, count_pulls bool
+-- args: max_items int4, count_pulls bool, last_used bool
 -- cols: moved int8
 -- rows: one
 WITH d AS (DELETE FROM audit_inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM audit_inbox LIMIT $1)) RETURNING *),
@@ -63,7 +72,13 @@ mp AS (
   SELECT d.repository_id, m.digest, count(*), max(d.at_ms)
   FROM d JOIN manifest m ON m.id = d.manifest_id JOIN repository r ON r.id = d.repository_id
   WHERE $2 GROUP BY d.repository_id, m.digest ORDER BY d.repository_id, m.digest
-  ON CONFLICT (repository_id, digest) DO UPDATE SET pulls = p.pulls + EXCLUDED.pulls, last_ms = GREATEST(p.last_ms, EXCLUDED.last_ms))
+  ON CONFLICT (repository_id, digest) DO UPDATE SET pulls = p.pulls + EXCLUDED.pulls, last_ms = GREATEST(p.last_ms, EXCLUDED.last_ms)),
+a AS (
+  UPDATE account SET last_accessed_ms = x.at_ms FROM (SELECT d.performer_id AS id, max(d.at_ms) AS at_ms FROM d WHERE $3 AND d.performer_id IS NOT NULL GROUP BY 1) x
+  WHERE account.id = x.id AND (account.last_accessed_ms IS NULL OR account.last_accessed_ms < x.at_ms)),
+u AS (
+  UPDATE token SET last_used_ms = x.at_ms FROM (SELECT d.token_id AS id, max(d.at_ms) AS at_ms FROM d WHERE $3 AND d.token_id IS NOT NULL GROUP BY 1) x
+  WHERE token.id = x.id AND (token.last_used_ms IS NULL OR token.last_used_ms < x.at_ms))
 SELECT count(*) FROM d;
 
 -- name: audit_inbox_months

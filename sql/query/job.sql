@@ -170,3 +170,47 @@ FROM (SELECT count(*) AS n, min(at_ms) AS oldest FROM (SELECT at_ms FROM audit_o
   (SELECT count(*) AS n, min(at_ms) AS oldest FROM (SELECT at_ms FROM audit_inbox LIMIT 100000) x) i,
   (SELECT count(*) AS n, CASE WHEN count(*) > 0 THEN kade_now_ms() END AS oldest FROM generate_series(0, 3) m
    WHERE to_regclass('audit_log_' || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => m), 'YYYYMM')) IS NULL) p;
+
+-- kade-actioncount: days that are due, and days whose scores are not done.
+-- name: action_due
+-- args: none
+-- cols: backlog int8, oldest_due_ms int8?
+-- rows: one
+SELECT COALESCE((now() AT TIME ZONE 'UTC')::date - d.day, 0)::int8 + CASE WHEN u.day IS NULL THEN 0 ELSE 1 END, COALESCE(kade_day_ms(d.day + 1), kade_day_ms(u.day + 1))
+FROM (SELECT kade_day_due() AS day) d LEFT JOIN (SELECT a.day FROM audit_day a WHERE a.scored_upto IS NOT NULL ORDER BY a.day LIMIT 1) u ON true;
+
+-- Counts one day. No row: none is due.
+-- name: action_count_day
+-- args: none
+-- cols: day_ms int8, repositories int8
+-- rows: at most one
+WITH d AS MATERIALIZED (SELECT x.day, kade_day_ms(x.day) AS from_ms, kade_day_ms(x.day + 1) AS to_ms FROM (SELECT kade_day_due() AS day) x WHERE x.day IS NOT NULL),
+a AS (INSERT INTO audit_day (day) SELECT d.day FROM d),
+l AS MATERIALIZED (SELECT l.repository_id, l.kind, count(*) AS n FROM d, audit_log l WHERE l.at_ms >= d.from_ms AND l.at_ms < d.to_ms GROUP BY 1, 2),
+k AS (INSERT INTO audit_count (day, kind, n) SELECT d.day, l.kind, sum(l.n)::int8 FROM d, l GROUP BY 1, 2),
+r AS (
+  INSERT INTO repository_action (repository_id, day, actions)
+  SELECT l.repository_id, d.day, sum(l.n)::int8 FROM d, l JOIN repository q ON q.id = l.repository_id GROUP BY 1, 2 ORDER BY 1
+  ON CONFLICT (repository_id, day) DO UPDATE SET actions = EXCLUDED.actions RETURNING 1)
+SELECT d.from_ms, (SELECT count(*) FROM r) FROM d;
+
+-- Scores of at most $1 repositories: those for which a day's count came, or went from one of the score's windows (a day, a week,
+-- a month, half a year) to the next. All others keep theirs. No row: nothing is left.
+-- name: action_score
+-- args: max_items int4
+-- cols: scored int8
+-- rows: at most one
+WITH d AS MATERIALIZED (SELECT a.day, a.scored_upto FROM audit_day a WHERE a.scored_upto IS NOT NULL ORDER BY a.day LIMIT 1),
+w AS MATERIALIZED (
+  SELECT DISTINCT x.repository_id FROM d CROSS JOIN (VALUES (0), (1), (7), (31), (183)) g(days) CROSS JOIN LATERAL (
+    SELECT a.repository_id FROM repository_action a WHERE a.day = d.day - g.days AND a.repository_id > d.scored_upto ORDER BY a.repository_id LIMIT $1) x
+  ORDER BY 1 LIMIT $1),
+s AS (
+  SELECT w.repository_id, (100 * COALESCE(sum(a.actions * CASE WHEN d.day - a.day < 1 THEN 0.010870 WHEN d.day - a.day < 7 THEN 0.062815 / 6
+    WHEN d.day - a.day < 31 THEN 0.21604 / 24 ELSE 0.71028 / 152 END), 0))::int8 AS score
+  FROM d CROSS JOIN w LEFT JOIN repository_action a ON a.repository_id = w.repository_id AND a.day > d.day - 183 AND a.day <= d.day GROUP BY 1),
+u AS (UPDATE repository r SET search_score = s.score FROM s WHERE r.id = s.repository_id AND r.search_score <> s.score),
+m AS (
+  UPDATE audit_day a SET scored_upto = CASE WHEN (SELECT count(*) FROM w) = $1 THEN (SELECT max(w.repository_id) FROM w) END FROM d
+  WHERE a.day = d.day RETURNING 1)
+SELECT (SELECT count(*) FROM w) FROM m;

@@ -95,16 +95,23 @@ FROM audit_of_all($1, $2, $3, $4) l
 LEFT JOIN audit_kind k ON k.id = l.kind LEFT JOIN account p ON p.id = l.performer_id LEFT JOIN account n ON n.id = l.namespace_id
 ORDER BY l.at_ms DESC, l.id DESC;
 
+-- Days that kade-actioncount has counted come from their counts; what lies before and after them is counted here.
 -- name: log_count_all
 -- args: from_ms int8, to_ms int8
 -- cols: kind text, day_ms int8, n int8
 -- rows: any
-SELECT k.name, g.day_ms, g.n FROM (
-  SELECT x.kind, x.at_ms / 86400000 * 86400000 AS day_ms, count(*) AS n FROM (
-    SELECT l.kind, l.at_ms FROM audit_log l WHERE l.at_ms >= $1 AND l.at_ms < $2
+WITH c AS MATERIALIZED (SELECT COALESCE(kade_day_ms(min(a.day)), 0) AS from_ms, COALESCE(kade_day_ms(max(a.day) + 1), 0) AS to_ms FROM audit_day a)
+SELECT k.name, g.day_ms, sum(g.n)::int8 FROM (
+  SELECT a.kind, kade_day_ms(a.day) AS day_ms, a.n FROM audit_count a
+  WHERE a.day >= (to_timestamp($1 / 1000.0) AT TIME ZONE 'UTC')::date AND a.day < (to_timestamp($2 / 1000.0) AT TIME ZONE 'UTC')::date
+  UNION ALL
+  SELECT x.kind, x.at_ms / 86400000 * 86400000, count(*) FROM c, LATERAL (
+    SELECT l.kind, l.at_ms FROM audit_log l WHERE l.at_ms >= $1 AND l.at_ms < LEAST($2, c.from_ms)
+    UNION ALL
+    SELECT l.kind, l.at_ms FROM audit_log l WHERE l.at_ms >= GREATEST($1, c.to_ms) AND l.at_ms < $2
     UNION ALL
     SELECT l.kind, l.at_ms FROM audit_overflow l WHERE l.at_ms >= $1 AND l.at_ms < $2
     UNION ALL
     SELECT l.kind, l.at_ms FROM (SELECT * FROM audit_inbox LIMIT 20000) l WHERE l.at_ms >= $1 AND l.at_ms < $2) x
   GROUP BY 1, 2) g JOIN audit_kind k ON k.id = g.kind
-ORDER BY g.day_ms, k.name;
+GROUP BY 1, 2 ORDER BY g.day_ms, k.name;

@@ -1,7 +1,7 @@
 -- Manifests: reads with their audit row and pull delta, the push, deletion, referrers.
 -- set: manifest  id int8?, digest text?, media_type text?, bytes bytea?
 
--- A pull by tag, and its audit row. $8 audit kind, $9 metadata without its closing brace, $10 address, $11
+-- A pull by tag, and its audit row, for a strict pull log. $8 audit kind, $9 metadata without its closing brace, $10 address, $11
 -- synchronous_commit of this statement. `expired`: no live tag, but one of the past.
 -- name: manifest_by_tag_load
 -- args: facts, tag text, audit_kind int2, metadata text, ip text?, sync text
@@ -9,14 +9,14 @@
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
 m AS MATERIALIZED (
-  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id
+  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id, f.token_id
   FROM f JOIN tag t ON t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
   JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_read AND f.repository_kind = 1),
 log AS (
-  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
-  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}', id, $7
+  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name, token_id)
+  SELECT $8, namespace_id, caller_id, repository_id, $10, $9 || ',"mediaType":' || to_json(media_type) || '}', id, $7, token_id
   FROM m WHERE set_config('synchronous_commit', $11, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes,
   CASE WHEN m.id IS NULL AND f.may_read THEN EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.name = $7) END
@@ -30,19 +30,20 @@ FROM f LEFT JOIN m ON true;
 -- rows: one
 WITH f AS MATERIALIZED (SELECT * FROM repo_facts($1, $2, $3, $4, $5, $6)),
 m AS MATERIALIZED (
-  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id
+  SELECT m.id, m.digest, m.media_type, m.bytes, f.namespace_id, f.repository_id, f.caller_id, f.token_id
   FROM f JOIN manifest m ON m.repository_id = f.repository_id AND m.digest = $7 AND NOT m.is_removed
   WHERE f.may_read AND f.repository_kind = 1 AND CASE
     WHEN EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) THEN true
     WHEN m.idle_since_ms > kade_now_ms() - $8 THEN true
     ELSE kade_manifest_held(m.id, $8) END),
 log AS (
-  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
-  SELECT $9, namespace_id, caller_id, repository_id, $11, $10 || ',"mediaType":' || to_json(media_type) || '}', id, NULL
+  INSERT INTO audit_inbox (kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name, token_id)
+  SELECT $9, namespace_id, caller_id, repository_id, $11, $10 || ',"mediaType":' || to_json(media_type) || '}', id, NULL, token_id
   FROM m WHERE set_config('synchronous_commit', $12, true) IS NOT NULL)
 SELECT f.*, m.id, m.digest, m.media_type, m.bytes FROM f LEFT JOIN m ON true;
 
--- The two reads without anything to count: HEAD, and all reads of a read-only registry, whose database may be a standby. Same
+-- The reads that write nothing: pulls whose log rows are collected (the usual case, audit_inbox_add), HEAD, and all reads of a
+-- read-only registry, whose database may be a standby. Same
 -- leading columns. Names of columns and conditions are those of the statements above.
 -- name: manifest_by_tag_quiet
 -- args: facts, tag text
@@ -224,7 +225,7 @@ RETURNING id;
 -- its subject, so a visible subject answers for all of them at once. Where it is gone, those stay that were pushed just now or
 -- that a tag holds, their own or that of an index with them: no walk for each.
 -- name: referrers_load
--- args: facts, digest text, artifact_type text?, window_ms int8, page int4
+-- args: facts, digest text, artifact_type text?, window_ms int8, after_id int8, page int4
 -- cols: facts, id int8?, digest text?, media_type text?, size_bytes int8?, artifact_type text?, annotations text?
 -- rows: at least one
 SELECT f.*, m.* FROM repo_facts($1, $2, $3, $4, $5, $6) f
@@ -233,13 +234,13 @@ LEFT JOIN LATERAL (
   FROM manifest s WHERE f.may_read AND s.repository_id = f.repository_id AND s.digest = $7 AND NOT s.is_removed OFFSET 0) s ON true
 LEFT JOIN LATERAL (
   SELECT m.id, m.digest, m.media_type, octet_length(m.bytes)::int8, m.artifact_type, m.annotations
-  FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed
+  FROM manifest m WHERE f.may_read AND m.repository_id = f.repository_id AND m.subject = $7 AND NOT m.is_removed AND m.id > $10
     AND ($8::text IS NULL OR m.artifact_type = $8)
     AND (s.is_visible OR m.idle_since_ms > kade_now_ms() - $9
       OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()))
       OR EXISTS (SELECT 1 FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed JOIN tag t ON t.manifest_id = p.id
         WHERE c.child_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())))
-  ORDER BY m.id LIMIT $10) m ON true
+  ORDER BY m.id LIMIT $11) m ON true
 ORDER BY m.id;
 
 -- The index under the fallback tag of a digest, whose entries are merged into the referrers list.

@@ -30,12 +30,13 @@ UPDATE service_key SET name = COALESCE($2, name), metadata = COALESCE($3, metada
 -- rows: at most one
 UPDATE service_key SET approved_ms = kade_now_ms(), approval = $2, approver_id = $3, notes = $4 WHERE kid = $1 AND approved_ms IS NULL RETURNING kid;
 
--- What asks superusers to approve it goes with it.
+-- What asks superusers to approve it goes with it. A host's own key (it announces itself) stays revoked.
 -- name: service_key_remove
 -- args: kid text
 -- cols: none
-WITH n AS (DELETE FROM account_notification WHERE kind = 'service_key_submitted' AND lookup_path = '/service_key_approval/' || $1)
-DELETE FROM service_key WHERE kid = $1;
+WITH n AS (DELETE FROM account_notification WHERE kind = 'service_key_submitted' AND lookup_path = '/service_key_approval/' || $1),
+k AS (DELETE FROM service_key WHERE kid = $1 RETURNING kid, approval)
+INSERT INTO service_key_revoked (kid) SELECT k.kid FROM k WHERE k.approval = 'Automatic' ON CONFLICT DO NOTHING;
 
 -- name: service_key_asked
 -- args: kid text

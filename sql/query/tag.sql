@@ -82,15 +82,28 @@ LEFT JOIN LATERAL (
   FROM tag t JOIN manifest m ON m.id = t.manifest_id WHERE t.repository_id = p.repository_id AND t.start_ms = p.start_ms AND t.name = p.name) i ON true
 ORDER BY i.start_ms DESC, i.name, i.id DESC;
 
--- The live ones alone.
+-- The live ones alone. $10 and on: what the caller's list was made from, and the list is not read when nothing changed since:
+-- every row of a transaction that had not ended then (at or after that snapshot's oldest, $10) was counted in $11 and $12, and no
+-- tag has expired between then ($13) and now. NULL: the caller has no list.
 -- name: repo_live_tags_load
--- args: facts, pattern text?, page int4, skip int8
--- cols: facts, tag_item
+-- args: facts, pattern text?, page int4, skip int8, since_xid int8?, since_n int8, since_sum int8, since_ms int8, since_repository int8
+-- cols: facts, tag_item, snapshot_xid int8, changed_n int8, changed_sum int8, now_ms int8, is_unchanged bool
 -- rows: at least one
-SELECT f.*, i.* FROM repo_facts($1, $2, $3, $4, $5, $6) f CROSS JOIN LATERAL (SELECT kade_now_ms() AS now_ms OFFSET 0) n
+SELECT f.*, i.*, n.xid, c.n, c.sum, n.now_ms, o.is_unchanged
+FROM repo_facts($1, $2, $3, $4, $5, $6) f
+CROSS JOIN LATERAL (SELECT kade_now_ms() AS now_ms, pg_snapshot_xmin(pg_current_snapshot())::text::int8 AS xid OFFSET 0) n
+CROSS JOIN LATERAL (
+  SELECT count(*) AS n, COALESCE(sum(x.changed_xid), 0)::int8 AS sum FROM (
+    SELECT t.changed_xid FROM tag t WHERE f.may_read AND t.repository_id = f.repository_id AND t.changed_xid >= n.xid LIMIT 1001) x) c
+CROSS JOIN LATERAL (
+  SELECT $10::int8 IS NOT NULL AND f.may_read AND f.repository_id = $14 AND (
+    SELECT count(*) = $11 AND COALESCE(sum(x.changed_xid), 0)::int8 = $12 FROM (
+      SELECT t.changed_xid FROM tag t WHERE f.may_read AND t.repository_id = f.repository_id AND t.changed_xid >= $10 LIMIT 1001) x)
+    AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = f.repository_id AND t.ended_ms IS NULL AND t.expires_ms > $13 AND t.expires_ms <= n.now_ms)
+    AS is_unchanged OFFSET 0) o
 LEFT JOIN LATERAL (
   SELECT t.repository_id, t.start_ms, t.name FROM tag t
-  WHERE f.may_read AND t.repository_id = f.repository_id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > n.now_ms)
+  WHERE f.may_read AND NOT o.is_unchanged AND t.repository_id = f.repository_id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > n.now_ms)
     AND ($7::text IS NULL OR t.name ILIKE $7)
   ORDER BY t.start_ms DESC, t.name LIMIT $8 OFFSET $9) p ON true
 LEFT JOIN LATERAL (

@@ -135,6 +135,7 @@ CREATE INDEX repository_public_trgm ON repository USING gin (name gin_trgm_ops, 
 CREATE INDEX repository_score ON repository (search_score DESC, id DESC) WHERE state <> 3;
 CREATE INDEX repository_public_score ON repository (search_score DESC, id DESC) WHERE is_public AND state <> 3;
 CREATE INDEX repository_namespace_public ON repository (namespace_id, id) WHERE is_public AND state <> 3;
+CREATE INDEX repository_public_name ON repository (namespace_id, name) WHERE is_public AND state <> 3;
 CREATE INDEX repository_name ON repository (name text_pattern_ops, id) WHERE state <> 3;   -- for searches only, see repo_facts
 CREATE INDEX repository_namespace ON repository (namespace_id, id);
 CREATE INDEX repository_public ON repository (id) WHERE is_public AND state <> 3;
@@ -240,8 +241,18 @@ CREATE TABLE tag (
   expires_ms int8,                                -- asked for
   ended_ms int8,                                  -- moved, deleted or found expired
   collect_after_ms int8,                          -- set when it ends; NULL while immutable
-  is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false
+  is_immutable bool NOT NULL DEFAULT false, is_reversion bool NOT NULL DEFAULT false,
+  changed_xid int8 NOT NULL DEFAULT pg_current_xact_id()::text::int8      -- the transaction that wrote the row last
 );
+-- What changed since a list was read: rows of transactions that had not ended then. No counter, which pushes would wait for.
+CREATE INDEX tag_changed ON tag (repository_id, changed_xid);
+CREATE INDEX tag_live_expires ON tag (repository_id, expires_ms) WHERE ended_ms IS NULL AND expires_ms IS NOT NULL;
+CREATE FUNCTION kade_tag_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.changed_xid := pg_current_xact_id()::text::int8;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER tag_changed BEFORE UPDATE ON tag FOR EACH ROW EXECUTE FUNCTION kade_tag_changed();
 CREATE UNIQUE INDEX tag_live ON tag (repository_id, name) WHERE ended_ms IS NULL;
 -- With the ends, so that a list skips to a late page, or to a name that holds a text, within the index.
 CREATE INDEX tag_history ON tag (repository_id, start_ms DESC, name) INCLUDE (ended_ms, expires_ms, collect_after_ms);
@@ -335,6 +346,9 @@ CREATE TABLE service_key (                        -- public halves only
   approved_ms int8, approval text, approver_id int8 REFERENCES account ON DELETE SET NULL, notes text
 );
 CREATE INDEX service_key_service ON service_key (service, expires_ms);
+CREATE TABLE service_key_revoked (                -- keys of hosts that a superuser deleted: they are not announced again
+  kid text COLLATE "C" PRIMARY KEY, revoked_ms int8 NOT NULL DEFAULT kade_now_ms()
+);
 CREATE INDEX service_key_waiting ON service_key (created_ms) WHERE approved_ms IS NULL;
 
 -- Quota. Membership is counted, a shared counter would be a convoy; the ledger holds what the total does not yet.
@@ -376,7 +390,7 @@ CREATE TABLE audit_overflow (LIKE audit_log INCLUDING DEFAULTS);
 CREATE INDEX audit_overflow_at ON audit_overflow (at_ms);
 -- Pulls, as they happen: one row without an index or a partition to find, which is also the delta of the pull statistics
 -- (manifest_id, tag_name). A job moves the rows into audit_log; readers of the log look here too.
-CREATE TABLE audit_inbox (LIKE audit_log INCLUDING DEFAULTS, manifest_id int8, tag_name text COLLATE "C");
+CREATE TABLE audit_inbox (LIKE audit_log INCLUDING DEFAULTS, manifest_id int8, tag_name text COLLATE "C", token_id int8);
 -- Pages of the log, newest first, from (p_at, p_id) on downwards: what is filed, what had no partition, and the first
 -- 20,000 of the pulls that wait to be filed (a job files them within minutes).
 CREATE FUNCTION audit_of_namespace(p_namespace int8, p_from int8, p_at int8, p_id int8, p_page int4)
@@ -451,6 +465,21 @@ BEGIN
 END $$;
 SELECT kade_audit_partition((extract(epoch FROM now() + make_interval(months => m)) * 1000)::int8) FROM generate_series(0, 3) m;
 CREATE TABLE repository_action (repository_id int8 NOT NULL REFERENCES repository ON DELETE CASCADE, day date NOT NULL, actions int8 NOT NULL, PRIMARY KEY (repository_id, day));
+CREATE INDEX repository_action_day ON repository_action (day, repository_id);
+-- Days of the log that are counted: by repository above, by kind here. scored_upto: how far the scores of repositories follow
+-- the day's counts; NULL = done.
+CREATE TABLE audit_day (day date PRIMARY KEY, scored_upto int8 DEFAULT 0);
+CREATE INDEX audit_day_unscored ON audit_day (day) WHERE scored_upto IS NOT NULL;
+CREATE TABLE audit_count (day date NOT NULL, kind int2 NOT NULL, n int8 NOT NULL, PRIMARY KEY (day, kind));
+CREATE FUNCTION kade_day_ms(p_day date) RETURNS int8 LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT (extract(epoch FROM p_day::timestamp AT TIME ZONE 'UTC') * 1000)::int8 $$;
+-- The first day that is over and not counted, ten minutes after its end and when its pulls are filed; NULL: none is due.
+CREATE FUNCTION kade_day_due() RETURNS date LANGUAGE sql STABLE AS $$
+SELECT d.day FROM (
+  SELECT COALESCE((SELECT max(a.day) + 1 FROM audit_day a),
+    (SELECT GREATEST((to_timestamp(l.at_ms / 1000.0) AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date - 184) FROM audit_log l ORDER BY l.at_ms LIMIT 1)) AS day) d
+WHERE kade_day_ms(d.day + 1) + 600000 < kade_now_ms()
+  AND NOT EXISTS (SELECT 1 FROM (SELECT i.at_ms FROM audit_inbox i LIMIT 20000) i WHERE i.at_ms < kade_day_ms(d.day + 1)) $$;
 
 CREATE TABLE notification (                       -- of repositories
   id int8 GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, uuid text COLLATE "C" NOT NULL UNIQUE DEFAULT gen_random_uuid()::text,

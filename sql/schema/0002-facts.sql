@@ -92,6 +92,26 @@ SELECT r.id, n.name, r.name, left(r.description, 4000), r.is_public, r.state,
 FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = p_id
 $$;
 
+-- One tag's manifest as the interface shows it. Size: of an index, each blob of its children once. Children: what an index of at
+-- most 128 KiB lists (the first 50), where p_children.
+CREATE FUNCTION ui_tag_item(p_manifest int8, p_repository int8, p_tag text, p_children bool)
+RETURNS TABLE (digest text, media_type text, artifact_type text, is_index bool, size_bytes int8, labels int8, referrers int8, pulls int8, last_pull_ms int8, children text)
+LANGUAGE sql STABLE AS $$
+SELECT m.digest, m.media_type, m.artifact_type, m.is_index,
+  CASE WHEN m.is_index THEN (SELECT sum(b.size_bytes)::int8 FROM (SELECT DISTINCT mb.blob_id FROM manifest_child c JOIN manifest_blob mb ON mb.manifest_id = c.child_id
+    WHERE c.manifest_id = m.id) x JOIN blob b ON b.id = x.blob_id) ELSE m.layers_bytes END,
+  (SELECT count(*) FROM label l WHERE l.manifest_id = m.id),
+  (SELECT count(*) FROM (SELECT 1 FROM manifest s WHERE s.repository_id = m.repository_id AND s.subject = m.digest AND NOT s.is_removed LIMIT 101) x),
+  (SELECT p.pulls FROM tag_pull p WHERE p.repository_id = p_repository AND p.tag_name = p_tag),
+  (SELECT p.last_ms FROM tag_pull p WHERE p.repository_id = p_repository AND p.tag_name = p_tag),
+  CASE WHEN p_children AND m.is_index AND octet_length(m.bytes) <= 131072 THEN (
+    SELECT json_agg(json_build_object('digest', e.digest, 'platform', e.platform, 'artifact_type', e.type, 'size', c.layers_bytes, 'is_present', c.id IS NOT NULL) ORDER BY e.i)::text
+    FROM (SELECT j.v->>'digest' AS digest, j.v->'platform' AS platform, j.v->>'artifactType' AS type, j.i
+      FROM json_array_elements(convert_from(m.bytes, 'UTF8')::json->'manifests') WITH ORDINALITY j(v, i) WHERE json_typeof(j.v->'digest') = 'string' AND j.i <= 50) e
+    LEFT JOIN manifest c ON c.repository_id = m.repository_id AND c.digest = e.digest AND NOT c.is_removed) END
+FROM manifest m WHERE m.id = p_manifest
+$$;
+
 -- Facts of a caller without a repository: catalogue, /v2/. One row.
 CREATE FUNCTION caller_facts(p_caller text, p_token text, p_kid text)
 RETURNS TABLE (caller_id int8, caller_name text, caller_alive bool, token_id int8)

@@ -186,16 +186,22 @@ def push_together(base, jobs, at_once=200):
 
 
 class SlowUploads:
-    """Uploads that send bytes_per_s each; drive() does it until told to stop."""
+    """Uploads that send bytes_per_s each; drive() does it until told to stop. Nothing ties their clients together, so their sends
+    are spread over the interval. Each body has a connection of its own: to start all of them takes longer than a web server
+    keeps a connection on which nothing happens."""
+
+    SLOTS = 40
 
     def __init__(self, base, repo, token, count, bytes_per_s):
         self.step, self.every = max(1, bytes_per_s // 5), 0.2
         self.socks, self.sent, self.refused, started = [], 0, 0, []
+        first = Wire(base)
         for _ in range(count):
+            first.head("POST", f"/v2/{repo}/blobs/uploads/", Authorization=f"Bearer {token}", Content_Length=0)
+            started.append(local(expect(first.answer(), 202, "POST").getheader("Location")))
+        first.close()
+        for where in started:
             w = Wire(base)
-            w.head("POST", f"/v2/{repo}/blobs/uploads/", Authorization=f"Bearer {token}", Content_Length=0)
-            started.append((w, local(expect(w.answer(), 202, "POST").getheader("Location"))))
-        for w, where in started:
             w.head("PATCH", where, Authorization=f"Bearer {token}", Content_Length=1 << 30, Content_Type="application/octet-stream")
             w.sock.setblocking(False)
             self.socks.append(w)
@@ -204,7 +210,7 @@ class SlowUploads:
         data, watch = b"\0" * self.step, selectors.DefaultSelector()
         for w in self.socks:
             watch.register(w.sock, selectors.EVENT_READ, w)
-        due = time.monotonic()
+        due, turn = time.monotonic(), 0
         while not done():
             for key, _ in watch.select(max(0, due - time.monotonic())):
                 watch.unregister(key.fileobj)            # an answer before the body's end, or the connection is gone
@@ -212,8 +218,9 @@ class SlowUploads:
                 self.socks.remove(key.data)
                 key.data.close()
             if time.monotonic() >= due:
-                due += self.every
-                for w in self.socks:
+                due += self.every / self.SLOTS
+                turn += 1
+                for w in self.socks[turn % self.SLOTS::self.SLOTS]:
                     try:
                         self.sent += w.sock.send(data)
                     except OSError:                      # its buffer is full: slower still

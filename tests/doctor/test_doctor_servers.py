@@ -12,7 +12,7 @@ import pytest
 
 import doctor_stack as servers
 
-BUILD = os.environ.get("top_builddir", os.getcwd())
+BUILD = os.environ.get("KADE_BUILD") or os.getcwd()
 DOCTOR = f"{BUILD}/kade-doctor"
 PEER = f"{BUILD}/tests/doctor/doctor-peer"
 PASSWORD = "correct horse"

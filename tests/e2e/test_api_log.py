@@ -7,6 +7,7 @@ import pytest
 
 import api
 import oci
+from stack import until
 
 DAY = 86_400_000
 
@@ -85,6 +86,7 @@ def test_a_real_pull_and_push(stack):
     m = oci.image()
     client.push(f"{owner.user}/app", "v1", m)
     assert client.get(f"/v2/{owner.user}/app/manifests/v1").status_code == 200
+    until(lambda: "pull_repo" in [r["kind"] for r in owner.get("user/logs").json()["logs"]], what="the row of the pull")
     rows = owner.get("user/logs").json()["logs"]
     kinds = [r["kind"] for r in rows]
     assert {"push_repo", "pull_repo", "login_success"} <= set(kinds), kinds

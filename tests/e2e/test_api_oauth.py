@@ -476,7 +476,7 @@ def test_assignment(kade, boss, org, app):
     assert [n["kind"] for n in who.get("user/notifications").json()["notifications"]] == ["assigned_authorization"]
     offered = who.get("user/assignedauthorization").json()["authorizations"]
     assert len(offered) == 1 and set(offered[0]) == {"application", "uuid", "redirectUri", "scopes", "responseType"}
-    assert offered[0]["application"]["clientId"] == app["client_id"] and offered[0]["scopes"] == "repo:read" and offered[0]["responseType"] == "token"
+    assert offered[0]["application"]["clientId"] == app["client_id"] and [s["scope"] for s in offered[0]["scopes"]] == ["repo:read"] and offered[0]["responseType"] == "token"
     assert who.get("user/notifications").json()["notifications"] == [], "the list has been seen"
     q = ask(app, response_type="token", assignment_uuid=offered[0]["uuid"])
     assert who.get("/oauth/authorize", params={**q, "response_type": "code"}).status_code == 400

@@ -375,3 +375,88 @@ def test_pull_statistics(strict):
     api.error(strict.owner.get(f"{strict.path}/none/pull_statistics"), 404, "not_found")
     strict.owner.delete(f"{strict.path}/v1")
     assert strict.sql("SELECT count(*) FROM tag_pull WHERE repository_id = THE_REPO") == [(0,)]
+
+
+# -- conditional requests
+
+def asked_again(place, path, etag, **kw):
+    return (kw.pop("client", None) or place.owner).get(path, headers={"If-None-Match": etag})
+
+
+def test_live_list_not_modified(place):
+    place.push("v1")
+    path = f"{place.path}/?onlyActiveTags=true"
+    first = place.owner.get(path)
+    etag = first.headers["ETag"]
+    assert etag.startswith('W/"t1.') and first.headers["Cache-Control"] == "private, no-cache" and "Cookie" in first.headers["Vary"]
+    again = asked_again(place, path, etag)
+    assert again.status_code == 304 and not again.content and again.headers["ETag"] == etag
+    place.push("v2")                                         # each of these changes the list
+    second = asked_again(place, path, etag)
+    assert second.status_code == 200 and len(second.json()["tags"]) == 2
+    etag = second.headers["ETag"]
+    for change in (lambda: place.owner.put(f"{place.path}/v1", {"expiration": int(time.time()) + 90000}), lambda: place.owner.delete(f"{place.path}/v2"),
+                   lambda: place.owner.put(f"{place.path}/v3", {"manifest_digest": place.digest("v1")})):
+        assert asked_again(place, path, etag).status_code == 304
+        assert change().status_code in (200, 201, 204)
+        r = asked_again(place, path, etag)
+        assert r.status_code == 200
+        etag = r.headers["ETag"]
+    place.sql("UPDATE tag SET expires_ms = kade_now_ms() + 1500 WHERE repository_id = THE_REPO AND name = 'v1' AND ended_ms IS NULL")
+    r = asked_again(place, path, etag)
+    etag = r.headers["ETag"]
+    deadline = time.time() + 20
+    while (r := asked_again(place, path, etag)).status_code == 304 and time.time() < deadline:
+        pass                                                 # until the tag's time has come: nothing is written then
+    assert r.status_code == 200 and [t["name"] for t in r.json()["tags"]] == ["v3"]
+
+
+def test_not_modified_sees_late_commits(place):
+    """A transaction that began before the list was read and ends after it shows, although later ones had ended."""
+    import psycopg2
+
+    place.push("v1")
+    path = f"{place.path}/?onlyActiveTags=true"
+    with psycopg2.connect(place.stack.uri) as db, db.cursor() as cur:
+        cur.execute("UPDATE tag SET expires_ms = kade_now_ms() + 9000000 WHERE name = 'v1' AND repository_id = (SELECT r.id FROM repository r JOIN account n"
+                    " ON n.id = r.namespace_id WHERE n.name || '/' || r.name = %s)", (place.repo,))
+        place.push("v2")
+        etag = place.owner.get(path).headers["ETag"]
+        assert asked_again(place, path, etag).status_code == 304
+        db.commit()
+    r = asked_again(place, path, etag)
+    assert r.status_code == 200 and {t["name"] for t in r.json()["tags"] if "end_ts" in t} == {"v1"}
+
+
+def test_not_modified_needs_the_right(place):
+    reader = api.person(place.stack)
+    place.push("v1")
+    api.permission(place.stack, place.repo, reader, "read")
+    for query in ("?onlyActiveTags=true", ""):
+        path = f"{place.path}/{query}"
+        etag = reader.get(path).headers["ETag"]
+        assert asked_again(place, path, etag, client=reader).status_code == 304
+        place.sql("DELETE FROM repository_permission WHERE repository_id = THE_REPO AND account_id = (SELECT id FROM account WHERE name = %s)", reader.user)
+        assert asked_again(place, path, etag, client=reader).status_code == 403
+        assert asked_again(place, path, etag, client=api.anonymous(place.stack)).status_code == 401
+        api.permission(place.stack, place.repo, reader, "read")
+
+
+def test_not_modified_tags_of_others(place):
+    """A tag of another repository, a broken one, one of another form."""
+    other = Place(place.stack)
+    place.push("v1")
+    etag = place.owner.get(f"{place.path}/?onlyActiveTags=true").headers["ETag"]
+    other.push("v1")
+    path = f"{other.path}/?onlyActiveTags=true"
+    for bad in (etag, '"t1."', 'W/"t1.1.0.1.0.0"', 'W/"t1.%s.0.9.0.0.99999999999999999999"' % 1, 't1.', '"', "*", 'W/"t2.1.1.1.1.1.1"'):
+        r = other.owner.get(path, headers={"If-None-Match": bad})
+        assert r.status_code == 200 and len(r.json()["tags"]) == 1, bad
+
+
+def test_other_lists_not_modified(place):
+    place.push("v1")
+    for path in ("repository?namespace=" + place.owner.user, f"{place.path}/", "user/", f"repository/{place.repo}/permissions/user/"):
+        etag = place.owner.get(path).headers["ETag"]
+        assert asked_again(place, path, etag).status_code == 304, path
+    assert "ETag" not in place.owner.get("user/robots").headers      # holds tokens: never stored

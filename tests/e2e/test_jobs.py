@@ -79,7 +79,7 @@ def session(stack):
 # -- the frame
 
 
-@pytest.mark.parametrize("program", ["kade-tokens", "kade-uploads", "kade-audit", "kade-keys"])
+@pytest.mark.parametrize("program", ["kade-tokens", "kade-uploads", "kade-audit", "kade-keys", "kade-actioncount"])
 def test_every_job_has_the_frame(jobs, program):
     assert jobs.run(program, "--help").stdout.startswith(f"Usage: {program}")
     for bad in (["--nonsense"], ["word"], ["--max-items", "0"], ["--max-items", "x"], ["--parallel", "2"], ["--namespace", "x"],
@@ -282,7 +282,7 @@ def test_pulls_are_filed(jobs, client):
     before = filed()
     for _ in range(3):
         assert client.get("/v2/admin/pulled/manifests/v1").status_code == 200
-    assert filed() + stack.sql("SELECT count(*) FROM audit_inbox")[0][0] == before + 3
+    until(lambda: filed() + stack.sql("SELECT count(*) FROM audit_inbox")[0][0] == before + 3, what="the rows of the pulls")
     jobs.run("kade-audit")
     assert filed() == before + 3 and stack.sql("SELECT count(*) FROM audit_inbox") == [(0,)]
 
@@ -570,3 +570,67 @@ def test_migrate_refuses_wrong_locales(make_database, options, word):
     r = d.migrate()
     assert r.returncode == 2 and word in r.stderr and "CREATE DATABASE" in r.stderr
     assert d.sql("SELECT to_regclass('account')") == [(None,)]
+
+
+# -- kade-actioncount, times of last use
+
+def day_rows(stack, repo_id, days_ago, n):
+    stack.sql("SELECT kade_audit_partition(kade_now_ms() - %s)", days_ago * DAY_MS)
+    stack.sql("INSERT INTO audit_log (at_ms, kind, repository_id) SELECT (kade_now_ms() / 86400000 - %s) * 86400000 + 3600000, 1, %s FROM generate_series(1, %s)",
+              days_ago, repo_id, n)
+
+
+def test_actioncount(jobs):
+    stack = jobs.stack
+    user = f"u{secrets.token_hex(4)}"
+    stack.create_user(user)
+    stack.admin("repo", "create", f"{user}/busy")
+    repo, = stack.sql("SELECT r.id FROM repository r JOIN account n ON n.id = r.namespace_id WHERE n.name = %s", user)[0]
+    stack.sql("DELETE FROM audit_day")
+    day_rows(stack, repo, 3, 6)
+    day_rows(stack, repo, 2, 7)
+    day_rows(stack, repo, 0, 5)                              # today is not over
+    out = jobs.summary("kade-actioncount", "--max-items", "1", code=6)
+    assert out["done"] == 1
+    jobs.run("kade-actioncount")
+    assert stack.sql("SELECT kade_now_ms() / 86400000 - kade_day_ms(day) / 86400000, actions FROM repository_action WHERE repository_id = %s ORDER BY day", repo) == [(3, 6), (2, 7)]
+    assert stack.sql("SELECT count(*) FROM audit_day WHERE scored_upto IS NOT NULL") == [(0,)]
+    # yesterday is the last day counted: both days are one to six days old
+    assert stack.sql("SELECT search_score FROM repository WHERE id = %s", repo) == [(round(100 * 13 * 0.062815 / 6),)]
+    assert stack.sql("SELECT sum(n) FROM audit_count") == stack.sql("SELECT count(*) FROM audit_log WHERE at_ms < kade_now_ms() / 86400000 * 86400000")
+    before = stack.sql("SELECT count(*) FROM audit_day")
+    s = jobs.summary("kade-actioncount")                     # nothing is due
+    assert s["done"] == 0 and stack.sql("SELECT count(*) FROM audit_day") == before
+
+
+def test_actioncount_waits_for_the_inbox(jobs):
+    stack = jobs.stack
+    jobs.run("kade-actioncount")
+    stack.sql("DELETE FROM audit_day WHERE day = (SELECT max(day) FROM audit_day)")
+    stack.sql("INSERT INTO audit_inbox (at_ms, kind) VALUES ((kade_now_ms() / 86400000 - 1) * 86400000 + 5, 1)")
+    assert jobs.summary("kade-actioncount")["done"] == 0
+    jobs.run("kade-audit")
+    assert jobs.summary("kade-actioncount")["done"] >= 1
+
+
+def test_last_used(jobs, client):
+    """A login writes it, at most once a minute; pulls by an old token through kade-audit, forwards only."""
+    stack = jobs.stack
+    user = f"u{secrets.token_hex(4)}"
+    stack.create_user(user)
+    seen = lambda: stack.sql("SELECT last_accessed_ms FROM account WHERE name = %s", user)[0][0]
+    assert seen() is None
+    c = stack.client(user)
+    c.push(f"{user}/app", "v1", oci.image())
+    first = seen()
+    assert first is not None
+    stack.sql("UPDATE account SET last_accessed_ms = 1000 WHERE name = %s", user)
+    assert c.get(f"/v2/{user}/app/manifests/v1").status_code == 200
+    assert seen() == 1000                                    # the bearer token is no login
+    jobs.run("kade-audit")
+    assert seen() >= first
+    later = stack.sql("SELECT kade_now_ms() + 3600000")[0][0]
+    stack.sql("UPDATE account SET last_accessed_ms = %s WHERE name = %s", later, user)
+    assert c.get(f"/v2/{user}/app/manifests/v1").status_code == 200
+    jobs.run("kade-audit")
+    assert seen() == later

@@ -5,9 +5,11 @@ import json
 import os
 import secrets
 
+import psycopg2
 import pytest
 
 import oci
+from stack import until
 
 
 def kinds():
@@ -370,6 +372,7 @@ def test_one_log_entry_for_each_push_and_pull(owner, stack, repo, pushed):
     owner.pull_blob(repo, oci.digest(pushed.blobs[0]))
     assert audit(stack, repo) == ["push_repo"]
     owner.get(f"/v2/{repo}/manifests/latest")
+    until(lambda: len(audit(stack, repo)) > 1, what="the row of the pull")
     assert audit(stack, repo) == ["push_repo", "pull_repo"]
 
 
@@ -396,3 +399,75 @@ def test_bytes_are_stored_before_the_answer(alone):
         admin.tokens.clear()
         for j in range(i + 1):
             admin.pull("admin/kill", f"t{j}", images[j])
+
+
+# -- the rows of pulls are written together, a moment later
+
+
+def pulls(stack, repo):
+    return stack.sql("SELECT i.tag_name, i.metadata::jsonb, i.ip, m.digest, a.name, abs(i.at_ms - kade_now_ms()) FROM audit_inbox i JOIN repository r ON r.id = i.repository_id "
+                     "JOIN manifest m ON m.id = i.manifest_id LEFT JOIN account a ON a.id = i.performer_id WHERE r.name = %s ORDER BY i.id", repo.split("/")[1])
+
+
+def test_row_of_a_pull(owner, stack, repo, pushed):
+    for ref in ("latest", pushed.digest):
+        assert owner.get(f"/v2/{repo}/manifests/{ref}").status_code == 200
+    assert owner.get(f"/v2/{repo}/manifests/latest", headers={"If-None-Match": f'"{pushed.digest}"'}).status_code == 304
+    assert owner.get(f"/v2/{repo}/manifests/none").status_code == 404
+    until(lambda: len(pulls(stack, repo)) >= 3, what="the rows of the pulls")
+    rows = pulls(stack, repo)
+    assert sorted((r[0] or "", r[3], r[4]) for r in rows) == [("", pushed.digest, owner.user), ("latest", pushed.digest, owner.user), ("latest", pushed.digest, owner.user)]
+    for tag, meta, ip, _, _, age_ms in rows:
+        assert meta["mediaType"] == oci.OCI_IMAGE and meta["repo"] == repo.split("/")[1] and meta["username"] == owner.user and ip and age_ms < 60000
+        assert meta.get("tag") == tag and (tag or meta["manifest_digest"] == pushed.digest)
+
+
+def test_rows_that_wait_are_written_at_the_end(alone):
+    client, m = alone.superuser(), oci.image()
+    client.push("admin/end", "v1", m)
+    client.get("/v2/admin/end/manifests/v1")
+    before = len(until(lambda: pulls(alone, "admin/end"), what="the first row"))
+    for _ in range(50):
+        assert client.get("/v2/admin/end/manifests/v1").status_code == 200
+    alone.stop_pools()
+    assert len(pulls(alone, "admin/end")) == before + 50
+    alone.start_pools()
+
+
+def test_rows_that_cannot_be_written_wait(alone):
+    """The table is locked: pulls go on, and no row is lost."""
+    alone.expect_log("log rows of pulls wait")
+    client = alone.superuser()
+    client.push("admin/wait", "v1", oci.image())
+    db = psycopg2.connect(alone.uri)
+    with db.cursor() as cur:
+        cur.execute("LOCK TABLE audit_inbox IN EXCLUSIVE MODE")
+        for _ in range(30):
+            assert client.get("/v2/admin/wait/manifests/v1").status_code == 200
+        db.rollback()
+    db.close()
+    until(lambda: len(pulls(alone, "admin/wait")) == 30, what="all rows")
+
+
+def test_one_bad_row_keeps_no_other_back(alone):
+    client = alone.superuser()
+    alone.expect_log("the log row of a pull cannot be stored")
+    for name in ("admin/good", "admin/bad"):
+        client.push(name, "v1", oci.image())
+    alone.sql("ALTER TABLE audit_inbox ADD CONSTRAINT picky CHECK (metadata NOT LIKE '%%\"repo\":\"bad\"%%')")
+    for _ in range(3):
+        for name in ("bad", "good"):
+            assert client.get(f"/v2/admin/{name}/manifests/v1").status_code == 200
+    until(lambda: len(pulls(alone, "admin/good")) == 3, what="the good rows")
+    assert pulls(alone, "admin/bad") == []
+    until(lambda: "".join(alone.logs().values()).count("the log row of a pull cannot be stored") == 3, what="a word on each bad row")
+    alone.sql("ALTER TABLE audit_inbox DROP CONSTRAINT picky")
+
+
+@pytest.mark.config(KADE={"STRICT_PULL_LOG": True})
+def test_strict_log_of_pulls(alone):
+    """The row is there when the answer is, and without it there is no answer."""
+    client = alone.superuser()
+    client.push("admin/strict", "v1", oci.image())
+    assert client.get("/v2/admin/strict/manifests/v1").status_code == 200
+    assert [r[0] for r in pulls(alone, "admin/strict")] == ["v1"]

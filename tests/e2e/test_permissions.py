@@ -2,6 +2,7 @@
 cell the status that one kind of caller gets. Every call starts from the same rows of the database: whatever it changed is put
 back. A refused call may change nothing, a granted write must change something."""
 
+import base64
 import contextlib
 import csv
 import io
@@ -14,6 +15,7 @@ import pytest
 
 import api
 import oci
+import rows as table
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "api" / "permissions"
 FIXED = ("method", "path", "body", "note")
@@ -37,10 +39,11 @@ def rows():
 class World:
     """The callers of the columns and the things of the placeholders."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, build):
         self.stack = stack
         self.db = psycopg2.connect(stack.uri)
-        self.cache = {}
+        self.build = build
+        self.cache, self.is_prepared = {}, False
         self.org, self.repo, self.open = "permorg", "permorg/app", "permorg/open"
         self.people = {"stranger": "p-stranger", "reader": "p-reader", "writer": "p-writer", "admin": "p-admin", "org_member": "p-member",
                        "org_creator": "p-creator", "org_admin": "p-boss", "global_readonly": "p-auditor"}
@@ -54,7 +57,8 @@ class World:
         api.team(stack, self.org, "members", "member", self.people["org_member"], "p-other")
         api.team(stack, self.org, "creators", "creator", self.people["org_creator"])
         stack.admin("team", "add", self.org, "owners", self.people["org_admin"])
-        stack.create_robot(self.org, "bot")
+        self.robot = stack.create_robot(self.org, "bot")
+        api.permission(stack, self.repo, f"{self.org}+bot", "write")
         stack.create_robot("p-boss", "own")
         self.values = {"org": self.org, "repo": self.repo, "open": self.open, "missing_repo": f"{self.org}/missing", "missing_org": "no-such-org",
                        "other_user": "p-other", "team": "members", "robot": "bot", "uuid": "00000000-0000-4000-8000-000000000000"}
@@ -124,6 +128,14 @@ class World:
                 self.cache[column] = (api.anonymous(self.stack), "nobody")
             elif column == "superuser":
                 self.cache[column] = (api.Session(self.stack, "admin"), "admin")
+            elif column == "robot":                             # its name and token as Basic credentials, which the API does not take
+                client = api.anonymous(self.stack)
+                client.http.cookies.clear()
+                client.headers["Authorization"] = "Basic " + base64.b64encode(":".join(self.robot).encode()).decode()
+                self.cache[column] = (client, self.robot[0])
+            elif column.startswith("su_token_"):
+                self.cache[column] = (api.bearer(self.stack, "admin", column[9:].replace("_", ":")), "admin")
+                self.take()
             elif column.startswith("token_"):
                 scope = column[6:].replace("_", ":")
                 self.cache[column] = (api.bearer(self.stack, "p-boss", scope), "p-boss")
@@ -148,10 +160,15 @@ class World:
     def marks(self):
         """A digest of each table's rows."""
         with self.cursor() as cur:
+            if self.is_prepared:                                # its plan takes longer than its run
+                cur.execute("EXECUTE marks")
+                return dict(cur.fetchall())
             tables = self.tables(cur)
             parts = [f"SELECT '{t}', md5(coalesce(string_agg(x, '|' ORDER BY x), '')) FROM (SELECT ROW({', '.join(c for c in cols if c not in IGNORED_COLUMNS)})::text AS x"
                      f" FROM {t}) q" for t, cols in tables.items()]
-            cur.execute(" UNION ALL ".join(parts))
+            cur.execute("SET plan_cache_mode = force_generic_plan; PREPARE marks AS " + " UNION ALL ".join(parts))
+            self.is_prepared = True
+            cur.execute("EXECUTE marks")
             return dict(cur.fetchall())
 
     def save(self):
@@ -175,12 +192,12 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(make_stack):
+def world(make_stack, build):
     stack = make_stack("lighttpd", name="permissions", FEATURE_SUPERUSERS_FULL_ACCESS=True, GLOBAL_READONLY_SUPER_USERS=["p-auditor"],
                        FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False,
                        FEATURE_MAILING=True, MAIL_SERVER="localhost",
                        FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_AUTO_PRUNE=True, FEATURE_IMMUTABLE_TAGS=True)
-    w = World(stack)
+    w = World(stack, build)
     yield w
     w.db.close()
 
@@ -201,9 +218,14 @@ def check(world, row, column, expected):
     if csrf:
         client.headers["X-CSRF-Token"] = csrf
     after = world.marks()
+    unseen = read_back(client, row, fill(row["path"], values), kw.get("json"), r) if column in ("org_admin", "su_token_super_user") else None
+    call = table.find(world.build, row["method"], fill(row["path"], values)) if not row["path"].startswith("/") else None
     changed = [t for t in after if world.before.get(t) != after[t]]
     world.restore(changed)
-    wrong = []
+    wrong = [f"{column}: {unseen}"] if unseen else []
+    if call is not None and r.status_code in GRANTED:
+        problem = table.problem(call, r)
+        wrong += [f"{column}: {problem}"] if problem else []
     if r.status_code != int(expected):
         wrong.append(f"{column}: {r.status_code}, not {expected}: {r.text[:160]}")
     if r.status_code not in GRANTED and changed:
@@ -213,6 +235,23 @@ def check(world, row, column, expected):
     if row["method"] != "GET" and r.status_code in GRANTED and not changed and "unchanged" not in (row.get("note") or ""):
         wrong.append(f"{column}: granted with {r.status_code}, but nothing changed")
     return wrong
+
+
+def read_back(client, row, path, body, r):
+    """After a granted change the same caller reads the thing where it can be read: gone, or with the members that were sent.
+    What is wrong, or None."""
+    if row["method"] not in ("PUT", "DELETE") or r.status_code not in GRANTED or "unchanged" in (row["note"] or ""):
+        return None
+    again = client.get(path)
+    if again.status_code == 405 or path.startswith("user/"):       # nothing to read at this path, or nobody who could
+        return None
+    if row["method"] == "DELETE":
+        return None if again.status_code in (400, 404) else f"deleted, but GET answers {again.status_code}: {again.text[:100]}"
+    if again.status_code != 200:
+        return None if again.status_code == 404 else f"changed, but GET answers {again.status_code}: {again.text[:100]}"
+    told = again.json()
+    differ = {k: told[k] for k, v in (body or {}).items() if isinstance(told, dict) and isinstance(v, (str, int, bool)) and k in told and told[k] != v}
+    return f"sent {body}, read {differ}" if differ else None
 
 
 @pytest.mark.parametrize("file,row", rows())
@@ -236,3 +275,13 @@ def test_every_route_has_a_row(world):
     missing = sorted(f"{m.upper()} {p}" for p, item in paths.items() for m in item
                      if m in ("get", "post", "put", "delete") and not any(lm == m.upper() and re.fullmatch(pattern(p), lp) for lm, lp in listed))
     assert not missing, "\n".join(missing)
+
+
+def test_every_route_has_a_schema(build):
+    """Written by hand, so none for what is not there, and at least one status of success for what is."""
+    known = table.schemas()[0]
+    ids = {c.id for c in table.calls(build)}
+    assert not ids ^ known.keys(), ids ^ known.keys()
+    common = {f"common.json#/definitions/{name}" for name in table.schemas()[1]["definitions"]}
+    used = set(re.findall(r'"(common[^"]+)"', json.dumps(table.schemas())))
+    assert used == common, used ^ common

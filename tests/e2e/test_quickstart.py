@@ -1,6 +1,7 @@
 """./quickstart as a new user has it: build, start, push, break, repair, stop, remove. It builds, which takes
 most of the time: behind lighttpd in each run, behind the others in full ones."""
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 
 import pytest
 import requests
@@ -41,6 +43,9 @@ class Quickstart:
     def client(self):
         c = self.credentials()
         return oci.Client(c["url"], c["url"].split("//")[1], c["username"], c["password"])
+
+    def web_pid(self):
+        return self.pid("web/" + self.server)
 
     def pid(self, name):
         return int((self.dir / "run" / f"{name}.pid").read_text())
@@ -106,6 +111,77 @@ def test_repairs_what_was_killed(instance, image, part):
     st.until(lambda: instance.call("status").returncode == 3, 20, f"status to notice that {part} is gone")
     instance.run()
     assert instance.run("status")
+    instance.client().pull("admin/kept", "latest", image)
+
+
+class Load:
+    """Clients that push and pull until told to stop; whatever is not the answer they want is kept."""
+
+    def __init__(self, instance, n=4):
+        self.instance, self.end, self.wrong, self.good = instance, threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(n)]
+
+    def run(self, i):
+        m, client = oci.image(1), self.instance.client()
+        client.token(f"repository:admin/load{i}:pull,push")      # once: passwords are checked a few at a time
+        while not self.end.is_set():
+            try:
+                client.http.close()                             # new connections
+                client.push(f"admin/load{i}", "t", m)
+                client.pull(f"admin/load{i}", "t", m)
+                self.good += 1
+                m = oci.image(1)
+            except (AssertionError, requests.RequestException) as e:
+                self.wrong.append(str(e)[:300])
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end.set()
+        for t in self.threads:
+            t.join()
+
+
+def test_restart_loses_no_request(instance):
+    """The pools are replaced while clients push and pull all the time, and while an upload is in mid-body."""
+    client, data = instance.client(), os.urandom(300_000)
+    location = client.start_upload("admin/slow")
+    half = threading.Event()
+
+    class Body:                                                  # of known length: lighttpd streams it, so that it stands in
+        def __len__(self):                                       # the old pool while the new one begins
+            return len(data)
+
+        def __iter__(self):
+            yield data[:150_000]
+            half.wait(120)
+            yield data[150_000:]
+
+    with Load(instance) as load, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(client.finish, location, oci.digest(data), Body())
+        try:
+            for _ in range(3):
+                before = (instance.pid("api"), instance.pid("transfer"), instance.web_pid())
+                done = load.good
+                instance.run("restart")
+                after = (instance.pid("api"), instance.pid("transfer"), instance.web_pid())
+                assert before[0] != after[0] and before[1] != after[1] and before[2] == after[2]
+                st.until(lambda: load.good > done + 8, 60, "pushes after the restart")
+        finally:
+            half.set()
+        answer = slow.result(120)
+        assert answer.status_code == 201, answer.text
+    assert load.wrong == [] and load.good > 24
+    assert client.pull_blob("admin/slow", oci.digest(data)) == data
+
+
+def test_a_pool_that_was_killed_is_back_after_restart(instance, image):
+    for pool in ("api", "transfer"):
+        os.kill(instance.pid(pool), signal.SIGKILL)
+    instance.run("restart")
     instance.client().pull("admin/kept", "latest", image)
 
 

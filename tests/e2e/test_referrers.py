@@ -74,6 +74,29 @@ def test_fallback_tag_is_merged(owner, repo, pushed):
     assert set(referrers(owner, repo, pushed.digest)) == {known.digest, old.digest}
 
 
+@pytest.mark.parametrize("kind", [None, "application/vnd.example.many/1+json"])
+def test_pages(owner, stack, repo, pushed, kind):
+    """More than a page of them: Link leads through all, once each; the entries of the fallback tag come with the first."""
+    n, old = 2100, oci.artifact(kind or "application/vnd.example.old")
+    owner.push(repo, old.digest, old)
+    owner.push(repo, pushed.digest.replace(":", "-"), oci.index([old]))
+    stack.sql("INSERT INTO manifest (repository_id, digest, media_type, bytes, subject, artifact_type) SELECT r.id, 'sha256:' || encode(sha256((r.name || g)::bytea), 'hex'),"
+              " %s, '{}', %s, 'application/vnd.example.many/1+json' FROM repository r, generate_series(1, %s) g WHERE r.name = %s", oci.OCI_IMAGE, pushed.digest, n, repo.split("/")[1])
+    seen, path, pages = [], f"/v2/{repo}/referrers/{pushed.digest}" + (f"?artifactType={kind.replace('+', '%2B')}" if kind else ""), 0
+    while path:
+        r = owner.get(path)
+        assert r.status_code == 200, r.text[:300]
+        digests = [m["digest"] for m in r.json()["manifests"]]
+        assert len(digests) <= 1001 and ("OCI-Filters-Applied" in r.headers) == bool(kind)
+        assert (old.digest in digests) == (pages == 0)
+        seen, pages = seen + digests, pages + 1
+        link = r.headers.get("Link", "")
+        assert not link or (link.startswith(f"</v2/{repo}/referrers/{pushed.digest}?") and link.endswith('>; rel="next"'))
+        path = link.partition(">")[0][1:]
+    assert pages == 3 and len(seen) == len(set(seen)) == n + 1
+    assert owner.get(f"/v2/{repo}/referrers/{pushed.digest}?next_page=nonsense").json() == owner.get(f"/v2/{repo}/referrers/{pushed.digest}").json()
+
+
 def test_other_repository(owner, repo, pushed):
     m = oci.artifact(subject=pushed)
     owner.push(repo + "-other", m.digest, m)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import api
 import oci
 
 
@@ -179,6 +180,48 @@ def test_signing_key_that_is_gone(alone):
     assert client.get("/v2/").status_code == 200
     token = client.token()
     alone.sql("DELETE FROM service_key")
+    assert client.get("/v2/", token=token).status_code == 401
+
+
+def algorithm(token):
+    head = token.partition(".")[0]
+    return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["alg"]
+
+
+def test_algorithm_can_be_changed(alone):
+    """A key for each: what was signed before stays good, and the way back finds the old key."""
+    client = alone.superuser()
+    first = client.token()
+    alone.restart_pools(KADE={"TOKEN_ALGORITHM": "RS256"})
+    second = alone.superuser().token()
+    assert (algorithm(first), algorithm(second)) == ("ES256", "RS256")
+    alone.restart_pools(KADE={"TOKEN_ALGORITHM": "ES256"})
+    third = alone.superuser().token()
+    assert algorithm(third) == "ES256" and alone.sql("SELECT count(*) FROM service_key") == [(2,)]
+    for token in (first, second, third):
+        assert client.get("/v2/", token=token).status_code == 200
+
+
+def test_deleted_signing_key_stays_revoked(alone):
+    """A superuser deletes the key of a host: it is not announced again, by whichever process; a new file makes a new key."""
+    client = alone.superuser()
+    alone.expect_log("was deleted and may not come back")
+    token = client.token()
+    (kid,), = alone.sql("SELECT kid FROM service_key")
+    root = api.Session(alone, "admin")
+    assert root.delete(f"superuser/keys/{kid}").status_code == 204
+    assert alone.sql("SELECT kid FROM service_key_revoked") == [(kid,)]
+    assert client.get("/v2/", token=token).status_code == 401
+    alone.restart_pools()
+    r = client.ask_token("")
+    assert r.status_code == 503 and alone.sql("SELECT count(*) FROM service_key") == [(0,)]
+    assert client.get("/v2/", token=token).status_code == 401
+    alone.stop_pools()
+    (alone.folder / "kade.pem").unlink()
+    alone.start_pools()
+    fresh = client.ask_token("")
+    assert fresh.status_code == 200
+    assert client.get("/v2/", token=fresh.json()["token"]).status_code == 200
     assert client.get("/v2/", token=token).status_code == 401
 
 

@@ -156,8 +156,9 @@ keyring_find(struct ctx *c, void *arg, struct str kid, const struct jose_key **o
 enum err_kind
 keyring_announce(struct ctx *c, struct keyring *k)
 {
-	const int64_t now_us = clock_mono_us(), last = atomic_load(&k->announced_us);
-	struct str    jwk;
+	const int64_t           now_us = clock_mono_us(), last = atomic_load(&k->announced_us);
+	const struct db_result *r;
+	struct str              jwk;
 
 	if (last != 0 && now_us - last < ANNOUNCE_US)
 		return ERR_NONE;
@@ -165,32 +166,57 @@ keyring_announce(struct ctx *c, struct keyring *k)
 	TRY(db_exec(c, STMT_SERVICE_KEY_ANNOUNCE,
 	            DB_ARGS(db_str(jose_key_id(k->own)), db_str(k->service), db_str(k->name), db_strn(jwk), db_str("{\"created_by\": \"kade\"}"),
 	                    db_i64((int64_t)KEYRING_LIFE_S * 1000)),
-	            NULL));
+	            &r));
+	const bool refused = r->rows == 0;
+	/* Deleted just now, while the statement above waited for that: it did not see the revocation. */
+	TRY(db_exec(c, STMT_SERVICE_KEY_UNANNOUNCE, DB_ARGS(db_str(jose_key_id(k->own))), &r));
+	if (refused || r->rows > 0)
+		return err_set(c, ERR_BUSY, "the signing key %s of this host was deleted and may not come back: remove its file and reload", jose_key_id(k->own));
 	atomic_store(&k->announced_us, now_us);
+	return ERR_NONE;
+}
+
+/* The key in a file, or NULL where there is none, or one of another algorithm. */
+static enum err_kind
+load_fitting(struct ctx *c, const char *path, enum jose_alg alg, struct jose_key **out)
+{
+	*out = NULL;
+	if (access(path, F_OK) != 0)
+		return ERR_NONE;
+	TRY(jose_key_load(c, path, out));
+	if (jose_key_alg(*out) != alg) {
+		jose_key_free(*out);
+		*out = NULL;
+	}
 	return ERR_NONE;
 }
 
 enum err_kind
 instance_key_load(struct ctx *c, const char *dir, enum jose_alg alg, struct jose_key **out)
 {
-	const char   *path = str_fmt(c->mem, "%s/kade.pem", dir), *lock_path = str_fmt(c->mem, "%s/.kade.pem.lock", dir);
-	enum err_kind e;
+	const char   *lock_path = str_fmt(c->mem, "%s/.kade.pem.lock", dir);
+	const char   *first = str_fmt(c->mem, "%s/kade.pem", dir), *further = str_fmt(c->mem, "%s/kade-%s.pem", dir, alg == JOSE_RS256 ? "rs256" : "es256");
+	enum err_kind e = ERR_NONE;
 	int           lock;
 
-	if (access(path, F_OK) == 0)
-		return jose_key_load(c, path, out);
+	TRY(load_fitting(c, first, alg, out));
+	if (*out == NULL)
+		TRY(load_fitting(c, further, alg, out));
+	if (*out != NULL)
+		return ERR_NONE;
 	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX) != 0) {
 		if (lock >= 0)
 			close(lock);
 		return err_set(c, ERR_STORE, "%s: %s", lock_path, strerrorname_np(errno));
 	}
-	if (access(path, F_OK) == 0) {
-		e = jose_key_load(c, path, out);
-	} else {
+	e = load_fitting(c, first, alg, out);
+	if (e == ERR_NONE && *out == NULL)
+		e = load_fitting(c, further, alg, out);
+	if (e == ERR_NONE && *out == NULL) {
 		e = jose_key_make(c, alg, out);
 		if (e == ERR_NONE)
-			e = jose_key_store(c, *out, path);
+			e = jose_key_store(c, *out, access(first, F_OK) == 0 ? further : first);
 	}
 	close(lock);
 	return e;

@@ -21,10 +21,11 @@ const struct jose_key *keyring_own(const struct keyring *k);
 const char *keyring_service(const struct keyring *k);
 /* A jose_find_fn: arg is the keyring. Unknown keys are asked of the database, and remembered as unknown for five seconds. */
 enum err_kind keyring_find(struct ctx *c, void *arg, struct str kid, const struct jose_key **out);
-/* Announces the own key or prolongs its life in the table, at most every twenty minutes. */
+/* Announces the own key or prolongs its life in the table, at most every twenty minutes. ERR_BUSY: a superuser deleted the
+ * key. It stays revoked; the host needs another one. */
 enum err_kind keyring_announce(struct ctx *c, struct keyring *k) MUST_CHECK;
 
-/* The private key of this instance from dir/kade.pem; made there (mode 0600) when it is missing. Two processes that start at
- * once end with the same key. *out taken. */
+/* The private key of this instance from dir/kade.pem, or, where that is of another algorithm, from dir/kade-es256.pem or
+ * dir/kade-rs256.pem; made (mode 0600) when it is missing. Two processes that start at once end with the same key. *out taken. */
 enum err_kind instance_key_load(struct ctx *c, const char *dir, enum jose_alg alg, struct jose_key **out) MUST_CHECK;
 #endif

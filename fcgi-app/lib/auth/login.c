@@ -60,6 +60,15 @@ count_result(struct ctx *c, const struct login_env *env, const struct throttle_w
 		throttle_failed(env->throttle, who, c->now_ms);
 }
 
+/* Writes down that an account and its token were used just now. */
+static enum err_kind
+touch(struct ctx *c, bool is_stale, const struct identity *id)
+{
+	if (!is_stale || c->conf->is_readonly || !c->conf->feature_user_last_accessed)
+		return ERR_NONE;
+	return db_exec(c, STMT_CREDENTIAL_TOUCH, DB_ARGS(db_str(id->account_uuid), db_str(id->token_uuid)), NULL);
+}
+
 static enum err_kind
 login_user(struct ctx *c, const struct login_env *env, const struct credential *cr, struct str remote_addr, struct identity *out)
 {
@@ -98,7 +107,7 @@ login_user(struct ctx *c, const struct login_env *env, const struct credential *
 		TRY(db_exec(c, STMT_USER_NETWORK_SEEN, DB_ARGS(db_i64(db_get_i64(r, 0, USER_BY_LOGIN_ID)), db_str(network)), NULL));
 	*out = (struct identity){ .kind = IDENTITY_USER, .name = db_get_str(r, 0, USER_BY_LOGIN_NAME),
 		                  .account_uuid = db_get_str(r, 0, USER_BY_LOGIN_UUID), .scopes = SCOPE_DIRECT };
-	return ERR_NONE;
+	return touch(c, db_get_bool(r, 0, USER_BY_LOGIN_IS_STALE), out);
 }
 
 /* The secret of a robot: its token, or the JWT that an exchange of its federation gave. */
@@ -149,7 +158,7 @@ login_robot(struct ctx *c, const struct login_env *env, const struct credential 
 		                   db_get_str(r, 0, ROBOT_BY_NAME_OWNER_NAME));
 	*out = (struct identity){ .kind = IDENTITY_ROBOT, .name = db_get_str(r, 0, ROBOT_BY_NAME_NAME),
 		                  .account_uuid = db_get_str(r, 0, ROBOT_BY_NAME_UUID), .scopes = SCOPE_DIRECT };
-	return ERR_NONE;
+	return touch(c, db_get_bool(r, 0, ROBOT_BY_NAME_IS_STALE), out);
 }
 
 static enum err_kind
@@ -178,7 +187,7 @@ login_app_token(struct ctx *c, const struct login_env *env, struct str token, st
 	*out = (struct identity){ .kind = IDENTITY_APP_TOKEN, .name = db_get_str(r, 0, TOKEN_BY_HASH_ACCOUNT_NAME),
 		                  .account_uuid = db_get_str(r, 0, TOKEN_BY_HASH_ACCOUNT_UUID), .token_uuid = db_get_str(r, 0, TOKEN_BY_HASH_UUID),
 		                  .scopes = SCOPE_DIRECT };
-	return ERR_NONE;
+	return touch(c, db_get_bool(r, 0, TOKEN_BY_HASH_IS_STALE), out);
 }
 
 /* An imported token has only its slow hash: verified once, then found by its keyed hash. */
@@ -226,7 +235,7 @@ login_oauth(struct ctx *c, const struct login_env *env, struct str token, struct
 	*out = (struct identity){ .kind = IDENTITY_OAUTH, .name = db_get_str(r, 0, TOKEN_BY_HASH_ACCOUNT_NAME),
 		                  .account_uuid = db_get_str(r, 0, TOKEN_BY_HASH_ACCOUNT_UUID), .token_uuid = db_get_str(r, 0, TOKEN_BY_HASH_UUID),
 		                  .scopes = scope_parse(db_get_strn(r, 0, TOKEN_BY_HASH_SCOPES)) };
-	return ERR_NONE;
+	return touch(c, db_get_bool(r, 0, TOKEN_BY_HASH_IS_STALE), out);
 }
 
 static enum err_kind
@@ -241,7 +250,7 @@ login_access_token(struct ctx *c, const struct login_env *env, struct str token,
 	if (r->rows == 0 || db_get_bool(r, 0, TOKEN_BY_HASH_IS_EXPIRED))
 		return refuse(c, &SAY_BAD_ACCESS_TOKEN);
 	*out = (struct identity){ .kind = IDENTITY_ACCESS_TOKEN, .token_uuid = db_get_str(r, 0, TOKEN_BY_HASH_UUID), .scopes = SCOPE_DIRECT };
-	return ERR_NONE;
+	return touch(c, db_get_bool(r, 0, TOKEN_BY_HASH_IS_STALE), out);
 }
 
 enum err_kind

@@ -7,18 +7,23 @@
 #include "base/digest.h"
 #include "conf/load.h"
 
-/* Values that stand in public documents and source code: as good as no secret. */
+/* Values that public documents and source code give as defaults or examples, and that installations therefore have. Each was
+ * found there; a value that is only short or easy to guess does not belong here. */
 static const char *const PUBLISHED[] = {
+	/* Quay: the default of PAGE_TOKEN_KEY; the keys of its tests; of its local development stack */
 	"0OYrc16oBuksR8T3JGB-xxYSlZ2-7I_zzqrLzggBJ58=",
-	"a36c9d7d-25a9-4d3f-a586-3d2f8dc40a83",
-	"anothercrazykey!",
 	"superdupersecret!!!1",
-	"test1234",
+	"anothercrazykey!",
+	"30060361640793187613697366923211113205676925445650250274752125083971638376224",
+	/* the guide to a first Quay, from where dozens of scripts copied SECRET_KEY and DATABASE_SECRET_KEY */
+	"e9bd34f4-900c-436a-979e-7530e5d74ac8",
+	"a8c2744b-7004-4af2-bcee-e417e7bdd235",
+	/* the first releases of the installer of Quay's mirror registry */
+	"30824339799025335633887256663000123118247018465144108496567331049820667127217",
+	"81541057085600720484162638317561463611194901378275494293746615390984668417511",
+	/* examples of SECRET_KEY in many projects */
 	"changeme",
-	"secret",
 	"password",
-	"quay",
-	"kade",
 };
 
 static const char *

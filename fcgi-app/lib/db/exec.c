@@ -231,7 +231,8 @@ exec_alone(struct ctx *c, const struct db_item *it)
 
 		if (k == NULL)
 			return c->err.kind;
-		e = db_conn_ready(c, k);
+		/* What only reads is sent without a look whether the server has left: it is sent again if so. */
+		e = k->pg != NULL && attempt == 0 && stmt_table[it->stmt].reads ? ERR_NONE : db_conn_ready(c, k);
 		if (e != ERR_NONE) {
 			db_pool_give(k, true);
 			return e;

@@ -205,12 +205,19 @@ store_upload_digest(struct ctx *c, struct store_upload *u, char hex[2 * SHA256_B
 	return ERR_NONE;
 }
 
+struct reading {
+	EVP_MD_CTX *md;
+	const struct store_each *each;
+};
+
 static enum err_kind
 feed_evp(struct ctx *c, void *arg, const void *p, size_t n)
 {
-	if (EVP_DigestUpdate(arg, p, n) != 1)
+	const struct reading *r = arg;
+
+	if (EVP_DigestUpdate(r->md, p, n) != 1)
 		return err_set(c, ERR_BUG, "the hash function failed");
-	return ERR_NONE;
+	return r->each == NULL ? ERR_NONE : r->each->call(c, r->each->arg);
 }
 
 static void
@@ -220,13 +227,15 @@ free_evp(void *p)
 }
 
 enum err_kind
-store_upload_digest512(struct ctx *c, struct store_upload *u, char hex[2 * SHA512_BYTES + 1])
+store_upload_digest512(struct ctx *c, struct store_upload *u, const struct store_each *each,
+                       char hex[2 * SHA512_BYTES + 1])
 {
 	uint8_t sum[SHA512_BYTES];
 	struct str state;
 	char *room;
 	size_t n;
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	struct reading reading = { md, each };
 
 	if (md == NULL)
 		return err_set(c, ERR_BUSY, "no memory for a hash");
@@ -242,7 +251,7 @@ store_upload_digest512(struct ctx *c, struct store_upload *u, char hex[2 * SHA51
 	                                                         .buf = room,
 	                                                         .buf_bytes = n,
 	                                                         .sink = feed_evp,
-	                                                         .arg = md
+	                                                         .arg = &reading
         },
 	                                                     &state)));
 	if (EVP_DigestFinal_ex(md, sum, NULL) != 1)

@@ -63,8 +63,13 @@ enum err_kind store_upload_checkpoint(struct ctx *c, struct store_upload *u,
 /* SHA-256 of everything received, as 64 lower-case hex digits. Flushes the buffer. */
 enum err_kind store_upload_digest(struct ctx *c, struct store_upload *u,
                                   char hex[2 * SHA256_BYTES + 1]) MUST_CHECK;
-/* SHA-512 of everything received: reads the stored upload again. */
-enum err_kind store_upload_digest512(struct ctx *c, struct store_upload *u,
+/* Called again and again during long work; a failure ends it. */
+struct store_each {
+	enum err_kind (*call)(struct ctx *c, void *arg);
+	void *arg;
+};
+/* SHA-512 of everything received: reads the stored upload again; each: after every piece, NULL = nothing. */
+enum err_kind store_upload_digest512(struct ctx *c, struct store_upload *u, const struct store_each *each,
                                      char hex[2 * SHA512_BYTES + 1]) MUST_CHECK;
 /* Makes it the object `key` (store_key_blob() or store_key_own()), durably, and compares the size that the store reports.
  * Repeatable from the same row after a crash. The handle is finished. */

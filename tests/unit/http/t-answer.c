@@ -261,7 +261,9 @@ access_modes(void **state)
 	assert_true(access_wanted(&h, 500, 10, 0));
 	assert_true(access_wanted(&h, 200, 6000000, 0));
 	assert_true(access_parse(STR("errors"), &h));
-	assert_true(access_wanted(&h, 404, 10, 0));
+	assert_false(access_wanted(&h, 404, 10, 0)); /* usual */
+	assert_true(access_wanted(&h, 403, 10, 0));
+	assert_true(access_wanted(&h, 429, 10, 0));
 	assert_false(access_wanted(&h, 200, 10, 0));
 	assert_true(access_parse(STR("sampled:10"), &h));
 	assert_true(access_wanted(&h, 200, 10, 20));

@@ -1,232 +1,23 @@
-/* Real processes: start, restart, reload, drain, reopen, death of worker and parent. Waiting is for a condition, with a limit
- * that only a failure reaches. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* Real processes: start, restart, reload, drain, reopen, death of worker and parent. */
+#include "process-bench.h"
 
-#include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "fcgi-client.h"
-
-#define TRIES 400 /* of 25 ms */
-
-struct bench {
-	char dir[64], sock[96], conf[96], log[96], program[4096];
-	pid_t pid; /* of the parent, or of the managed process */
-	struct fc_reply r;
-};
-
-static void
-tick(void)
-{
-	poll(NULL, 0, 25);
-}
-
-#define AWAIT(condition)                                                                                     \
-	do {                                                                                                 \
-		int tries_ = TRIES;                                                                          \
-		while (!(condition) && tries_-- > 0)                                                         \
-			tick();                                                                              \
-		assert_true(tries_ >= 0);                                                                    \
-	} while (0)
-
-static void
-configure(const struct bench *b, const char *host)
-{
-	char tmp[128];
-	FILE *f;
-
-	snprintf(tmp, sizeof tmp, "%s.new", b->conf);
-	f = fopen(tmp, "we");
-	assert_non_null(f);
-	fprintf(f,
-	        "SERVER_HOSTNAME: %s\nSECRET_KEY: 0b61e1d6-3d0a-4c8e-9a51-5f0f3c1f7a42\n"
-	        "DATABASE_SECRET_KEY: 48a0f7c2-6d0b-4b0a-8a45-0b7a4b6f9f02\n"
-	        "DB_URI: postgresql://kade@127.0.0.1:1/kade\n"
-	        "DISTRIBUTED_STORAGE_CONFIG:\n  default: [LocalStorage, {storage_path: %s/blobs}]\n"
-	        "DISTRIBUTED_STORAGE_PREFERENCE: [default]\n"
-	        "KADE:\n  STATE_DIR: %s\n  LOG: %s\n  LOG_LEVEL: debug\n  ACCESS_LOG: all\n",
-	        host, b->dir, b->dir, b->log);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(rename(tmp, b->conf), 0);
-}
-
-static bool
-log_has(const struct bench *b, const char *text)
-{
-	static char all[1 << 20];
-	const int fd = open(b->log, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 0, k;
-
-	if (fd < 0)
-		return false;
-	while (n < (ssize_t)sizeof all - 1 && (k = read(fd, all + n, sizeof all - 1 - (size_t)n)) > 0)
-		n += k;
-	close(fd);
-	all[n] = '\0';
-	return strstr(all, text) != NULL;
-}
-
-static void
-run_program(const struct bench *b, const char *const *more)
-{
-	const char *argv[24] = { b->program, "--config", b->conf };
-	char where[128];
-	int n = 3;
-
-	snprintf(where, sizeof where, "unix:%s", b->sock);
-	for (; *more != NULL; more++)
-		argv[n++] = *more;
-	argv[n++] = "--listen";
-	argv[n++] = where;
-	argv[n] = NULL;
-	execv(b->program, (char *const *)(uintptr_t)argv);
-	_exit(127);
-}
-
-static pid_t
-start(struct bench *b, const char *const *more)
-{
-	const pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		run_program(b, more);
-	}
-	b->pid = pid;
-	return pid;
-}
-
-#define FLAGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
-static int
-open_bench(void **state)
-{
-	struct bench *b = calloc(1, sizeof *b);
-	const char *top = getenv("top_builddir");
-
-	snprintf(b->program, sizeof b->program, "%s/tests/unit/http/fixture.fcgi", top == NULL ? "." : top);
-	snprintf(b->dir, sizeof b->dir, "/tmp/kade-t-process-XXXXXX");
-	if (mkdtemp(b->dir) == NULL)
-		return -1;
-	snprintf(b->sock, sizeof b->sock, "%s/s", b->dir);
-	snprintf(b->conf, sizeof b->conf, "%s/config.yaml", b->dir);
-	snprintf(b->log, sizeof b->log, "%s/log", b->dir);
-	configure(b, "first.example");
-	*state = b;
-	return 0;
-}
-
-static int
-close_bench(void **state)
-{
-	static const char *const NAMES[] = { "s",        "config.yaml",   "log", "log.1",
-		                             "counters", "counters.lock", "pid" };
-	struct bench *b = *state;
-	char path[128];
-
-	if (b->pid > 0) { /* a test failed: nothing stays behind */
-		kill(b->pid, SIGKILL);
-		waitpid(b->pid, NULL, 0);
-	}
-	for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-		snprintf(path, sizeof path, "%s/%s", b->dir, NAMES[i]);
-		unlink(path);
-	}
-	rmdir(b->dir);
-	free(b);
-	return 0;
-}
-
-static void
-stop(struct bench *b, int sig, int want)
-{
-	int status;
-
-	assert_int_equal(kill(b->pid, sig), 0);
-	assert_int_equal(waitpid(b->pid, &status, 0), b->pid);
-	b->pid = 0;
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), want);
-}
-
-static int64_t
-member(const struct fc_reply *r, const char *name)
-{
-	char key[64];
-	const char *p;
-
-	snprintf(key, sizeof key, "\"%s\":", name);
-	p = strstr(r->body, key);
-	return p == NULL ? -1 : strtoll(p + strlen(key), NULL, 10);
-}
-
-static bool
-shows(struct bench *b, const char *host)
-{
-	char want[128];
-
-	snprintf(want, sizeof want, "\"base\":\"http://%s\"", host);
-	return fc_ask(b->sock, "GET", "/api/v1/show", NULL, &b->r) && strstr(b->r.body, want) != NULL;
-}
-
-static int
-half_an_upload(struct bench *b)
-{
-	const int fd = fc_connect(b->sock);
-
-	assert_true(fd >= 0);
-	assert_true(fc_begin(fd, FC_RESPONDER, false));
-	assert_true(
-	    fc_params(fd, (const char *const[]){ "REQUEST_METHOD", "PUT", "REQUEST_URI",
-	                                         "/v2/a/b/blobs/uploads/x", "CONTENT_LENGTH", "20", NULL }));
-	assert_true(fc_body(fd, "0123456789", 10));
-	return fd;
-}
-
-/* Some thread is in the middle of a request: as /metrics of another thread says. */
-static bool
-is_busy(struct bench *b, int in_flight)
-{
-	int n = 0;
-
-	if (!fc_ask(b->sock, "GET", "/metrics", NULL, &b->r))
-		return false;
-	for (const char *p = b->r.body; (p = strstr(p, "\nkade_worker_requests_in_flight{")) != NULL; p++)
-		n += (int)strtol(strchr(p, '}') + 1, NULL, 10);
-	return n == in_flight + 1; /* and the question itself */
-}
-
-static void
-finish_upload(struct bench *b, int fd)
-{
-	assert_true(fc_body(fd, "abcdefghij", 10));
-	assert_true(fc_body(fd, NULL, 0));
-	fc_reply(fd, &b->r);
-	close(fd);
-	assert_int_equal(b->r.status, 201);
-	assert_int_equal(member(&b->r, "bytes"), 20);
-}
 
 static void
 starts_and_stops(void **state)
 {
 	struct bench *b = *state;
 	struct stat st;
-	char pid_file[128], text[16] = "";
+	char pid_file[128];
 
 	snprintf(pid_file, sizeof pid_file, "%s/pid", b->dir);
 	start(b, FLAGS("--workers", "2", "--threads", "2", "--pid-file", pid_file));
@@ -234,10 +25,7 @@ starts_and_stops(void **state)
 	AWAIT(log_has(b, "ready: 2 workers, 2 threads each"));
 	assert_int_equal(stat(b->sock, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
-	const int fd = open(pid_file, O_RDONLY | O_CLOEXEC);
-	assert_true(read(fd, text, sizeof text - 1) > 0);
-	close(fd);
-	assert_int_equal(strtol(text, NULL, 10), b->pid);
+	assert_int_equal(read_number(pid_file), b->pid);
 	stop(b, SIGTERM, 0);
 	assert_int_equal(stat(b->sock, &st), -1);
 	assert_int_equal(stat(pid_file, &st), -1);
@@ -363,6 +151,48 @@ bad_start_says_why(void **state)
 	assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+/* Has one of the pool's processes this file open? */
+static bool
+is_open_in(pid_t pid, const char *file)
+{
+	char dir[64], where[512], path[512];
+	bool found = false;
+
+	snprintf(dir, sizeof dir, "/proc/%d/fd", (int)pid);
+	DIR *d = opendir(dir);
+	for (const struct dirent *e; d != NULL && !found && (e = readdir(d)) != NULL;) {
+		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+		const ssize_t n = readlink(path, where, sizeof where - 1);
+		if (n > 0) {
+			where[n] = '\0';
+			found = strcmp(where, file) == 0;
+		}
+	}
+	if (d != NULL)
+		closedir(d);
+	return found;
+}
+
+static bool
+is_open_in_pool(const struct bench *b, const char *file)
+{
+	char path[64], text[256] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)b->pid, (int)b->pid);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof text - 1) > 0);
+	close(fd);
+	bool found = is_open_in(b->pid, file);
+	for (char *p = text, *end; !found; p = end) {
+		const long pid = strtol(p, &end, 10);
+		if (end == p)
+			break;
+		found = is_open_in((pid_t)pid, file);
+	}
+	return found;
+}
+
 static void
 logs_are_reopened(void **state)
 {
@@ -376,8 +206,10 @@ logs_are_reopened(void **state)
 	assert_int_equal(rename(b->log, old), 0);
 	assert_int_equal(kill(b->pid, SIGUSR2), 0);
 	AWAIT(log_has(b, "logs reopened"));
+	AWAIT(!is_open_in_pool(b, old));
 	/* the workers write there too, all of them: the old file stands still from now on */
-	AWAIT(fc_ask(b->sock, "GET", "/v2/", NULL, &b->r) && log_has(b, "\"path\":\"/v2/\""));
+	assert_true(fc_ask(b->sock, "GET", "/v2/", NULL, &b->r));
+	AWAIT(log_has(b, "\"path\":\"/v2/\""));
 	assert_int_equal(stat(old, &st), 0);
 	const off_t size = st.st_size;
 	for (int i = 0; i < 20; i++)
@@ -464,7 +296,6 @@ managed_process_follows_its_configuration(void **state)
 	assert_int_equal(status, 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, open_bench, close_bench)
 int
 main(void)
 {

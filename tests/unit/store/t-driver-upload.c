@@ -333,6 +333,14 @@ same_digest_in_parallel_processes(void **state)
 	assert_int_equal(fixture_count(f, f->s, ""), 1);
 }
 
+static enum err_kind
+count_down(struct ctx *c, void *arg)
+{
+	int *left = arg;
+
+	return --*left < 0 ? err_set(c, ERR_CONFLICT, "no more") : ERR_NONE;
+}
+
 static void
 sha512_reads_the_upload_again(void **state)
 {
@@ -351,7 +359,13 @@ sha512_reads_the_upload_again(void **state)
 	u->store->driver->put_close(f->c, u->put);
 	u = resume(f, &row);
 	feed(f, u, 91, MIB, MIB + 5);
-	assert_ok(store_upload_digest512(f->c, u, got));
+	int left = 0;
+	const struct store_each each = { count_down, &left };
+	assert_int_equal(store_upload_digest512(f->c, u, &each, got), ERR_CONFLICT); /* what it calls can end the reading */
+	err_clear(f->c);
+	left = 1000;
+	assert_ok(store_upload_digest512(f->c, u, &each, got));
+	assert_true(left < 1000 - 2 * MIB / STORE_UPLOAD_BUF + 1); /* after every piece */
 	assert_string_equal(want, got);
 	assert_true(store_key_blob(str_of(str_fmt(f->c->mem, "sha512:%s", got)), key));
 	assert_ok(store_upload_finish(f->c, u, key));
