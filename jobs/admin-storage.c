@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "lost.h"
 #include "model/schema.h"
 #include "store/instance.h"
 #include "store/store.h"
@@ -169,7 +170,36 @@ status(struct admin *a)
 	return ERR_NONE;
 }
 
+/* After a restore: nothing is deleted any more until somebody says so; then every placement is looked up in its store. */
+static enum err_kind
+after_restore(struct admin *a)
+{
+	struct lost_counts n = { 0 };
+
+	TRY(setup_stores(&a->s));
+	TRY(db_exec(a->c, STMT_INSTANCE_PAUSE, DB_ARGS(db_bool(true)), NULL));
+	puts("deletion is paused");
+	for (size_t i = 0; i < store_count(a->s.stores); i++) {
+		const struct lost_range all = { .store = store_at(a->s.stores, i), .from = "", .upto = "~" };
+		TRY(lost_find(a->c, &all, &n));
+	}
+	printf("%lld objects looked at, %lld missing or damaged (%lld bytes)\n", (long long)n.looked_at, (long long)n.lost, (long long)n.bytes);
+	puts(n.lost == 0 ? "kade-gc --scrub lists what came after the backup; kade-admin resume-deletion ends the pause"
+	                 : "push those images again or delete them; kade-admin resume-deletion ends the pause");
+	return n.lost == 0 ? ERR_NONE : err_set(a->c, ERR_NOT_FOUND, "blobs are lost");
+}
+
+static enum err_kind
+resume_deletion(struct admin *a)
+{
+	TRY(db_exec(a->c, STMT_INSTANCE_PAUSE, DB_ARGS(db_bool(false)), NULL));
+	puts("deletion goes on");
+	return ERR_NONE;
+}
+
 const struct admin_command ADMIN_STORAGE[] = {
+	{ "after-restore", "", "pauses deletion, looks up every blob in the storage and lists what is lost, by tag", 0, 0, 0, false, after_restore },
+	{ "resume-deletion", "", "ends the pause of after-restore", 0, 0, 0, false, resume_deletion },
 	{"adopt-storage", "[--yes]",
          "claims storage that nobody owns; with --yes also takes over what another database owns", 0,
          OPTION_YES,	                                                                             0, false, adopt_storage},

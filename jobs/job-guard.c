@@ -83,9 +83,10 @@ job_check_database(struct job *j)
 		               (double)(clock_now_ms() - j->due.now_ms) / 1000);
 	if ((j->def->flags & JOB_DELETES_OBJECTS) == 0)
 		return ERR_NONE;
-	if (db_get_bool(r, 0, JOB_GUARD_DELETION_PAUSED))
+	const bool asked = j->def->is_asked != NULL && j->def->is_asked(j); /* a comparison deletes nothing by itself */
+	if (db_get_bool(r, 0, JOB_GUARD_DELETION_PAUSED) && !asked)
 		return err_set(c, ERR_READ_ONLY,
-		               "off: deletion is paused since the database was restored (kade-admin status)");
+		               "off: deletion is paused since the database was restored (kade-admin status, resume-deletion)");
 	return db_is_null(r, 0, JOB_GUARD_UUID) ? err_set(c, ERR_UNSUPPORTED, "the table instance is empty")
 	                                        : ERR_NONE;
 }

@@ -1,6 +1,7 @@
 /* The frame of the jobs: options. The same for every job; those that a job cannot use are refused. */
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "job.h"
@@ -41,6 +42,13 @@ help(const struct job *j)
 		puts("  --parallel N       works on N items at a time");
 	if ((j->def->flags & JOB_TAKES_SCOPE) != 0)
 		puts("  --namespace X      only this namespace\n  --repository X/Y   only this repository");
+	if ((j->def->flags & JOB_TAKES_VERIFY) != 0)
+		puts("  --verify           compares everything now, not only what is due");
+	for (const struct job_option *o = j->def->options; o != NULL && o->name != NULL; o++) {
+		char left[64];
+		snprintf(left, sizeof left, "--%s%s%s", o->name, o->value == NULL ? "" : " ", o->value == NULL ? "" : o->value);
+		printf("  %-18s %s\n", left, o->doc);
+	}
 	fputs(EXITS, stdout);
 }
 
@@ -57,7 +65,9 @@ enum {
 	OPT_STATUS,
 	OPT_JSON,
 	OPT_TEXTFILE,
-	OPT_SPLAY
+	OPT_SPLAY,
+	OPT_VERIFY,
+	OPT_MORE /* and those that follow: the job's own */
 };
 static const struct option OPTIONS[] = {
 	{"config",       required_argument, NULL, 'c'           },
@@ -76,6 +86,7 @@ static const struct option OPTIONS[] = {
 	{ "json",        no_argument,       NULL, OPT_JSON      },
 	{ "textfile",    required_argument, NULL, OPT_TEXTFILE  },
 	{ "splay",       required_argument, NULL, OPT_SPLAY     },
+	{ "verify",      no_argument,       NULL, OPT_VERIFY    },
 	{ NULL,          0,                 NULL, 0             },
 };
 
@@ -133,6 +144,8 @@ flag_option(struct job *j, int opt)
 		return &j->opt.status;
 	case OPT_JSON:
 		return &j->opt.json;
+	case OPT_VERIFY:
+		return &j->opt.verify;
 	default:
 		return NULL;
 	}
@@ -147,6 +160,8 @@ check(const struct job *j)
 		return usage(j, "it does not take --parallel");
 	if ((o->namespace_name != NULL || o->repository != NULL) && (j->def->flags & JOB_TAKES_SCOPE) == 0)
 		return usage(j, "it does not take --namespace and --repository");
+	if (o->verify && (j->def->flags & JOB_TAKES_VERIFY) == 0)
+		return usage(j, "it does not take --verify");
 	if (o->resident && (o->dry_run || o->status))
 		return usage(j, "--resident cannot be together with --dry-run or --status");
 	if (o->interval_s != 0 && !o->resident)
@@ -154,10 +169,27 @@ check(const struct job *j)
 	return -1;
 }
 
+#define N_COMMON (sizeof OPTIONS / sizeof *OPTIONS - 1)
+
+/* The options of every job, then the job's own, then the end. */
+static void
+all_options(const struct job *j, struct option out[N_COMMON + JOB_OPTIONS_MAX + 1])
+{
+	size_t n = N_COMMON;
+
+	memcpy(out, OPTIONS, sizeof OPTIONS);
+	for (const struct job_option *o = j->def->options; o != NULL && o->name != NULL; o++, n++)
+		out[n] = (struct option){ o->name, o->value == NULL ? no_argument : required_argument, NULL, OPT_MORE + (int)(n - N_COMMON) };
+	out[n] = (struct option){ 0 };
+}
+
 int
 job_options_read(struct job *j, int argc, char **argv)
 {
-	for (int opt; (opt = getopt_long(argc, argv, "c:hv", OPTIONS, NULL)) != -1;) {
+	struct option all[N_COMMON + JOB_OPTIONS_MAX + 1];
+
+	all_options(j, all);
+	for (int opt; (opt = getopt_long(argc, argv, "c:hv", all, NULL)) != -1;) {
 		int64_t max, *number = number_option(j, opt, &max);
 		const char **text = text_option(j, opt);
 		bool *flag = flag_option(j, opt);
@@ -166,7 +198,9 @@ job_options_read(struct job *j, int argc, char **argv)
 			help(j);
 			return EXIT_DONE;
 		}
-		if (text != NULL)
+		if (opt >= OPT_MORE)
+			j->opt.more[opt - OPT_MORE] = optarg == NULL ? "" : optarg;
+		else if (text != NULL)
 			*text = optarg;
 		else if (flag != NULL)
 			*flag = true;

@@ -230,7 +230,8 @@ run_once(struct job *j)
 	e = job_check_database(j);
 	if (e == ERR_NONE)
 		e = ask_due(j);
-	const bool idle = e == ERR_NONE && j->due.backlog == 0 && j->def->due != STMT_NONE;
+	const bool asked = j->def->is_asked != NULL && j->def->is_asked(j);
+	const bool idle = e == ERR_NONE && j->due.backlog == 0 && j->def->due != STMT_NONE && !asked;
 	if (idle)
 		e = job_record_idle(j);
 	else if (e == ERR_NONE)
@@ -354,11 +355,25 @@ locked(struct job *j, enum exit_code *code)
 	return ERR_NONE;
 }
 
+/* What only asks: the state of the job, what is due, a question of the job's own. *answered false: a run is wanted. */
+static enum err_kind
+question(struct job *j, bool *answered)
+{
+	*answered = j->opt.status || j->opt.dry_run;
+	if (!*answered && j->def->answer == NULL)
+		return ERR_NONE;
+	if (!*answered)
+		return j->def->answer(j, answered);
+	TRY(setup_session(&j->setup));
+	return j->opt.status ? job_status_print(j) : dry_run(j);
+}
+
 static enum exit_code
 start(struct job *j)
 {
 	enum exit_code code = EXIT_DONE;
 	enum err_kind e;
+	bool answered;
 
 	setup_log(&j->setup);
 	if (j->opt.verbose)
@@ -366,14 +381,11 @@ start(struct job *j)
 	random_text(j->c->id, sizeof j->c->id - 1, "0123456789abcdef");
 	setup_db(&j->setup, 1 + (int)j->opt.parallel);
 	j->c->mem = arena_new(SLICE_BYTES);
-	if (j->opt.status || j->opt.dry_run) {
-		e = setup_session(&j->setup);
-		if (e == ERR_NONE)
-			e = j->opt.status ? job_status_print(j) : dry_run(j);
-		if (e != ERR_NONE)
-			fprintf(stderr, "%s: %s\n", j->setup.program, j->c->err.text);
+	e = question(j, &answered);
+	if (e != ERR_NONE)
+		fprintf(stderr, "%s: %s\n", j->setup.program, j->c->err.text);
+	if (e != ERR_NONE || answered)
 		return exit_code_of(e);
-	}
 	e = job_check_switches(j);
 	if (e == ERR_NONE)
 		e = locked(j, &code);

@@ -22,9 +22,13 @@ enum job_id {
 	JOB_ID_UPLOADS = 2,
 	JOB_ID_AUDIT = 3,
 	JOB_ID_KEYS = 4,
+	JOB_ID_GC = 8,
 	JOB_ID_MAIL = 20,
 	JOB_ID_ACTIONCOUNT = 21,
 	JOB_ID_LOGEXPORT = 22,
+	JOB_ID_AUTOPRUNE = 30,
+	JOB_ID_QUOTA = 31,
+	JOB_ID_IMMUTABLE = 32,
 };
 enum job_lock {
 	JOB_LOCK_HOST, /* one on this host */
@@ -36,7 +40,8 @@ enum job_flags {
 	JOB_IN_RECOVERY = 4,        /* also runs in ACCOUNT_RECOVERY_MODE */
 	JOB_NOT_WITHOUT_PUSHES = 8, /* stops with DISABLE_PUSHES */
 	JOB_TAKES_PARALLEL = 16,    /* --parallel */
-	JOB_TAKES_SCOPE = 32        /* --namespace, --repository */
+	JOB_TAKES_SCOPE = 32,       /* --namespace, --repository */
+	JOB_TAKES_VERIFY = 64       /* --verify */
 };
 struct job_counts {
 	int64_t selected, done, failed, skipped, bytes;
@@ -53,6 +58,13 @@ struct job_step {
 	enum err_kind (*slice)(struct job *j, struct job_slice *s);
 	int64_t slice_items;
 };
+/* An option of one job's own: its value is j->opt.more[i], in the order of the table. */
+struct job_option {
+	const char *name;
+	const char *value; /* for --help: what its argument is; NULL: it takes none (the value is "" when given) */
+	const char *doc;
+};
+#define JOB_OPTIONS_MAX 8
 struct job_def {
 	const char *name; /* "tokens" of kade-tokens */
 	const char *doc;  /* one sentence for --help */
@@ -68,11 +80,16 @@ struct job_def {
 	const char *channel;                    /* of LISTEN when resident; NULL: by the clock only */
 	int interval_s;                         /* of a resident one, unless --interval */
 	const struct job_step *steps;           /* ended by a row without a name */
+	const struct job_option *options;       /* ended by a row without a name; NULL: none of its own */
+	/* A question instead of a run, when its option was given: no lock, nothing is changed. *answered false: no question. */
+	enum err_kind (*answer)(struct job *j, bool *answered);
+	bool (*is_asked)(const struct job *j);  /* the run was asked for by an option: it takes place whatever is due */
 };
 struct job_options {
 	const char *config, *textfile, *namespace_name, *repository;
-	bool dry_run, resident, status, json, verbose;
+	bool dry_run, resident, status, json, verbose, verify;
 	int64_t interval_s, max_seconds, max_items, parallel, splay_s; /* 0: not given */
+	const char *more[JOB_OPTIONS_MAX]; /* the job's own; NULL: not given */
 };
 struct job_due {
 	int64_t backlog, oldest_due_ms, now_ms; /* oldest 0: none; now: of the database */

@@ -13,6 +13,7 @@
 #include "http/field.h"
 #include "http/response.h"
 #include "model/blob.h"
+#include "model/tag-policy.h"
 
 #define SOURCE_API 2
 #define VALUE_MAX  65536 /* bytes */
@@ -120,6 +121,24 @@ has_reserved_prefix(const struct conf *cf, struct str key)
 	return false;
 }
 
+/* Immutable tags keep their life, those too that a policy holds. */
+static enum err_kind
+expire_tags(struct req *rq, int64_t manifest_id, int64_t after_ms)
+{
+	const bool keep =
+	    rq->c->conf->feature_immutable_tags && !rq->c->conf->feature_immutable_tags_can_expire;
+	struct tag_policies policies = { 0 };
+	struct str *held;
+	size_t n;
+
+	if (keep)
+		TRY(tag_policies_load(rq->c, rq->facts.repository_id, &policies));
+	TRY(tag_policies_hold_of_manifest(rq->c, &policies, manifest_id, &held, &n));
+	return db_exec(rq->c, STMT_LABEL_EXPIRE_TAGS,
+	               DB_ARGS(db_i64(manifest_id), db_i64(after_ms), db_bool(keep), db_str_array(held, n)),
+	               NULL);
+}
+
 /* A label that acts changes the manifest's live tags; a tag's life counts from its own start. */
 static enum err_kind
 act(struct req *rq, int64_t manifest_id, struct str key, struct str value)
@@ -131,11 +150,7 @@ act(struct req *rq, int64_t manifest_id, struct str key, struct str value)
 
 	oci_labels_acting(&all, &acting);
 	if (acting.expires_after_ms > 0)
-		TRY(db_exec(
-		    rq->c, STMT_LABEL_EXPIRE_TAGS,
-		    DB_ARGS(db_i64(manifest_id), db_i64(acting.expires_after_ms),
-		            db_bool(cf->feature_immutable_tags && !cf->feature_immutable_tags_can_expire)),
-		    NULL));
+		TRY(expire_tags(rq, manifest_id, acting.expires_after_ms));
 	if (acting.is_immutable && cf->feature_immutable_tags)
 		TRY(db_exec(rq->c, STMT_LABEL_FIX_TAGS,
 		            DB_ARGS(db_i64(manifest_id), db_bool(cf->feature_immutable_tags_can_expire)),

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "http/field.h"
 #include "http/response.h"
+#include "model/prune-walk.h"
 #include "model/tag-pattern.h"
 
 #define PATTERN_MAX  1024
@@ -19,7 +20,7 @@ enum { P_UUID, P_METHOD, P_VALUE, P_TAG_PATTERN, P_TAG_PATTERN_MATCHES, P_COLS }
 _Static_assert((int)P_COLS == PRUNE_COLS, "policy.sql and prune.c differ");
 
 static const struct field POLICY[] = {
-	F_STR("method", F_REQUIRED, .doc = "The method to use for pruning tags (number_of_tags, creation_date)"),
+	F_STR("method", F_REQUIRED, .doc = "The method to use for pruning tags (number_of_tags, creation_date; beyond Quay: not_pulled, number_per_group)"),
 	F_ANY("value", F_REQUIRED, .doc = "The value to use for the pruning method (number of tags e.g. 10, time delta e.g. 7d (7 days))"),
 	F_STR("tagPattern", F_NULL, .max = PATTERN_MAX, .doc = "Tags only matching this pattern will be pruned"),
 	F_BOOL("tagPatternMatches", F_NULL, .doc = "Determine whether pruned tags should or should not match the tagPattern"),
@@ -31,34 +32,42 @@ struct policy {
 	bool       matches;
 };
 
-/* Digits and a unit: 30s 5m 12h 7d 2w 1y. */
 static bool
-is_duration(struct str s)
+has_number(struct str method)
 {
-	int64_t n;
+	const enum prune_method m = prune_method_find(method);
 
-	return s.n >= 2 && s.n <= DURATION_MAX && s.p[s.n - 1] != '\0' && strchr("smhdwy", s.p[s.n - 1]) != NULL && s.p[0] != '-' &&
-	       str_to_i64(str_sub(s, 0, s.n - 1), 1, INT32_MAX, &n);
+	return m == PRUNE_NUMBER_OF_TAGS || m == PRUNE_NUMBER_PER_GROUP;
 }
 
 static enum err_kind
 take_value(struct req *rq, struct policy *p)
 {
 	const json_t *v = json_object_get(rq->body, "value");
+	int64_t       n;
 
 	p->method = js_str(rq->body, "method");
-	if (str_eq(p->method, STR("number_of_tags"))) {
-		if (!json_is_integer(v) || json_integer_value(v) <= 0)
-			return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY, "Invalid value given for method type");
-		p->value = str_of(str_fmt(rq->c->mem, "%lld", (long long)json_integer_value(v)));
-		return ERR_NONE;
-	}
-	if (!str_eq(p->method, STR("creation_date")))
+	const enum prune_method m = prune_method_find(p->method);
+	if (m == PRUNE_METHODS)
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY, "Invalid method provided");
-	p->value = js_str(rq->body, "value");
-	if (p->value.p == NULL || !is_duration(p->value))
+	if (m == PRUNE_NOT_PULLED && !rq->c->conf->feature_image_pull_stats)
+		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY, "The method needs pull statistics, which this registry does not keep");
+	if (has_number(p->method) && json_is_integer(v))
+		p->value = str_of(str_fmt(rq->c->mem, "%lld", (long long)json_integer_value(v)));
+	else
+		p->value = has_number(p->method) ? STR0 : js_str(rq->body, "value");
+	if (p->value.p == NULL || p->value.n > DURATION_MAX || !prune_value_read(m, p->value, &n))
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY, "Invalid value given for method type");
 	return ERR_NONE;
+}
+
+/* A group is what the pattern says it is. */
+static enum err_kind
+check_group(struct req *rq, const struct policy *p)
+{
+	if (prune_method_find(p->method) != PRUNE_NUMBER_PER_GROUP || (p->pattern.p != NULL && p->matches))
+		return ERR_NONE;
+	return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY, "The method needs a tag_pattern, whose first group tells what belongs together");
 }
 
 static enum err_kind
@@ -67,6 +76,7 @@ take_policy(struct req *rq, struct policy *p)
 	TRY(take_value(rq, p));
 	p->pattern = js_str(rq->body, "tagPattern");
 	p->matches = js_bool(rq->body, "tagPatternMatches", true);
+	TRY(check_group(rq, p));
 	if (p->pattern.p == NULL)
 		return ERR_NONE;
 	p->pattern = str_trim(p->pattern);
@@ -85,7 +95,7 @@ put_policy(const struct db_result *r, int row, int col, json_t *o)
 
 	jo_str(o, "uuid", db_get_str(r, row, col + P_UUID));
 	jo_strn(o, "method", method);
-	if (str_eq(method, STR("number_of_tags")) && str_to_i64(value, 0, INT64_MAX, &n))
+	if (has_number(method) && str_to_i64(value, 0, INT64_MAX, &n))
 		jo_i64(o, "value", n);
 	else
 		jo_strn(o, "value", value);
@@ -105,7 +115,7 @@ log_policy(struct req *rq, const struct policy_target *t, const struct policy *p
 	json_t *o = policy_audit(rq, t);
 
 	jo_strn(o, "method", p->method);
-	if (str_eq(p->method, STR("number_of_tags")))
+	if (has_number(p->method))
 		jo_i64(o, "value", json_integer_value(json_object_get(rq->body, "value")));
 	else
 		jo_strn(o, "value", p->value);

@@ -54,7 +54,8 @@ target_of(const struct req *rq)
                       .is_immutable = db_get_bool(r, 0, TAG_CHANGE_LOAD_IS_IMMUTABLE) &&
 		                       rq->c->conf->feature_immutable_tags,
                       .start_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_START_MS),
-                      .expires_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_EXPIRES_MS)},
+                      .expires_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_EXPIRES_MS),
+                      .released_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_RELEASED_MS)},
 		.manifest_id = db_get_i64(r, 0, TAG_CHANGE_LOAD_TARGET_ID),
 		.window_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_WINDOW_S) * 1000,
 		.now_ms = db_get_i64(r, 0, TAG_CHANGE_LOAD_NOW_MS)
@@ -173,6 +174,7 @@ change_immutable(struct req *rq, struct target *g)
 	jo_bool(meta, "immutable", want);
 	jo_bool(meta, "previous_immutable", g->t.is_immutable);
 	g->t.is_immutable = want;
+	g->t.released_ms = want ? 0 : g->now_ms;
 	return log_tag(rq, AUDIT_change_tag_immutability, meta);
 }
 
@@ -184,8 +186,26 @@ move_of(const struct req *rq, const struct target *g, struct str digest, bool is
 		                  .manifest_id = g->manifest_id,
 		                  .digest = digest,
 		                  .old_digest = g->t.digest,
+		                  .released_ms = g->t.released_ms,
 		                  .window_ms = g->window_ms,
 		                  .is_restore = is_restore };
+}
+
+/* Moves the tag; a policy that makes it immutable leaves a row of its own. */
+static enum err_kind
+move(struct req *rq, const struct tag_move *m)
+{
+	json_t *meta = js_object(rq->c);
+	bool by_policy;
+
+	TRY(tag_move(rq->c, m, &by_policy));
+	if (!by_policy)
+		return ERR_NONE;
+	jo_strn(meta, "tag", m->name);
+	jo_strn(meta, "repo", rq->repo);
+	jo_strn(meta, "namespace", rq->ns);
+	jo_bool(meta, "immutable", true);
+	return log_tag(rq, AUDIT_tag_made_immutable_by_policy, meta);
 }
 
 /* Pointing a tag to what it points to already is no change, of an immutable one too (Differs: Quay refuses that). */
@@ -202,7 +222,7 @@ change_manifest(struct req *rq, const struct target *g)
 		return ERR_NONE;
 	if (g->t.id != 0 && g->t.is_immutable)
 		return tag_immutable_error(rq->c, "overwrite", g->t.name);
-	TRY(tag_move(rq->c, &m));
+	TRY(move(rq, &m));
 	jo_strn(meta, "manifest_digest", digest);
 	jo_str(meta, "original_manifest_digest",
 	       g->t.digest.n == 0 ? NULL : str_dup(rq->c->mem, g->t.digest));
@@ -219,6 +239,13 @@ static const struct field CHANGE[] = {
 	F_END
 };
 
+/* A policy may hold the live tag although its row does not say so yet. */
+static enum err_kind
+add_policy(struct req *rq, struct target *g)
+{
+	return g->t.id == 0 ? ERR_NONE : tag_held(rq->c, rq->facts.repository_id, &g->t, &g->t.is_immutable);
+}
+
 /* The row's statement again, now with the body's digest, within the handler's transaction: what it says is what is changed. */
 static enum err_kind
 load_again(struct req *rq, struct target *g)
@@ -232,7 +259,7 @@ load_again(struct req *rq, struct target *g)
 	if (!rq->facts.may_write)
 		return decide(rq);
 	*g = target_of(rq);
-	return ERR_NONE;
+	return add_policy(rq, g);
 }
 
 static enum err_kind
@@ -256,11 +283,12 @@ api_tag_change(struct req *rq)
 static enum err_kind
 api_tag_delete(struct req *rq)
 {
-	const struct target g = target_of(rq);
+	struct target g = target_of(rq);
 	bool ended;
 
 	if (g.t.id == 0)
 		return not_found(rq, "tag");
+	TRY(add_policy(rq, &g));
 	if (g.t.is_immutable)
 		return tag_immutable_error(rq->c, "delete", g.t.name);
 	TRY(tag_remove(rq->c, rq->facts.repository_id, &g.t, g.window_ms, &ended));
@@ -293,7 +321,7 @@ api_tag_restore(struct req *rq)
 	if (g.t.id != 0 && g.t.is_immutable)
 		return tag_immutable_error(rq->c, "overwrite", g.t.name);
 	m = move_of(rq, &g, digest, true);
-	TRY(tag_move(rq->c, &m));
+	TRY(move(rq, &m));
 	jo_strn(meta, "manifest_digest", digest);
 	TRY(log_tag(rq, AUDIT_revert_tag, meta));
 	res_json(rq, 200);

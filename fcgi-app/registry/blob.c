@@ -44,8 +44,11 @@ reg_blob_head(struct req *rq)
 	char              etag[OCI_DIGEST_TEXT + 2];
 
 	TRY(blob_of_request(rq, &d, &b));
-	if ((rq->facts.may_write) && !rq->c->conf->is_readonly)
-		TRY(blob_renew_if_idle(rq->c, rq->facts.repository_id, &b));
+	if ((rq->facts.may_write) && !rq->c->conf->is_readonly) {
+		const enum err_kind e = blob_renew_if_idle(rq->c, rq->facts.repository_id, &b);
+		if (e != ERR_NONE)
+			return e == ERR_NOT_FOUND ? reg_blob_unknown(rq, str_dup(rq->c->mem, req_capture(rq, "digest"))) : e;
+	}
 	snprintf(etag, sizeof etag, "\"%s\"", d.text);
 	blob_headers(rq, d.text);
 	if (reg_not_modified(rq, etag)) {

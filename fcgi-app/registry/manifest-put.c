@@ -10,6 +10,7 @@
 #include "model/blob.h"
 #include "model/audit.h"
 #include "model/manifest.h"
+#include "model/quota.h"
 #include "oci/image-config.h"
 #include "oci/name.h"
 #include "oci/say.h"
@@ -173,13 +174,17 @@ read_children_labels(struct req *rq, struct manifest_push *p)
 static enum err_kind
 store_once(struct req *rq, const struct manifest_push *p, const struct manifest_parts *parts)
 {
+	struct quota_verdict v = { 0 };
+
 	TRY(db_begin(rq->c, DB_TX_DEFAULT));
-	enum err_kind e = manifest_store(rq->c, p, parts);
-	if (e != ERR_NONE) {
+	enum err_kind e = manifest_store(rq->c, p, parts, &v);
+	if (e != ERR_NONE)
 		db_rollback(rq->c);
-		return e;
-	}
-	return db_commit(rq->c);
+	else
+		e = db_commit(rq->c);
+	if (e == ERR_NONE || v.is_refused)
+		quota_after_push(rq->c, p->namespace_id, &v);
+	return e;
 }
 
 /* The checks and the transaction, again when rows changed under them. */

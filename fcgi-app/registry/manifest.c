@@ -11,6 +11,8 @@
 #include "model/blob.h"
 #include "model/manifest.h"
 #include "model/pull-log.h"
+#include "model/tag-policy.h"
+#include "model/tag.h"
 #include "oci/manifest.h"
 #include "oci/say.h"
 #include "registry/manifest-routes.h"
@@ -218,29 +220,60 @@ find_tag_again(struct req *rq, struct str tag, const struct db_result **out)
 static enum err_kind
 delete_tag(struct req *rq, struct str tag)
 {
-	const struct db_result *t, *r;
+	const struct db_result *r;
+	struct tag_item         t;
+	bool                    held, ended;
 
 	if (db_is_null(rq->load, 0, TAG_DELETE_LOAD_ID))
 		return manifest_unknown(rq);
 	TRY(db_exec(rq->c, STMT_TAG_QUEUE, DB_ARGS(db_i64(rq->facts.repository_id), db_str_array(&tag, 1)), NULL));
-	TRY(find_tag_again(rq, tag, &t));
-	if (db_is_null(t, 0, TAG_DELETE_LOAD_ID))
+	TRY(find_tag_again(rq, tag, &r));
+	if (db_is_null(r, 0, TAG_DELETE_LOAD_ID))
 		return manifest_unknown(rq);
-	if (db_get_bool(t, 0, TAG_DELETE_LOAD_IS_IMMUTABLE) && rq->c->conf->feature_immutable_tags)
+	t = (struct tag_item){ .id = db_get_i64(r, 0, TAG_DELETE_LOAD_ID), .name = tag, .digest = db_get_strn(r, 0, TAG_DELETE_LOAD_DIGEST),
+		               .is_immutable = db_get_bool(r, 0, TAG_DELETE_LOAD_IS_IMMUTABLE), .released_ms = db_get_i64(r, 0, TAG_DELETE_LOAD_RELEASED_MS) };
+	TRY(tag_held(rq->c, rq->facts.repository_id, &t, &held));
+	if (held)
 		return oci_tag_immutable(rq->c, str_dup(rq->c->mem, tag));
-	TRY(db_exec(rq->c, STMT_TAG_DELETE,
-	            DB_ARGS(db_i64(db_get_i64(t, 0, TAG_DELETE_LOAD_ID)), db_i64(db_get_i64(t, 0, TAG_DELETE_LOAD_WINDOW_S) * 1000),
-	                    db_bool(rq->c->conf->feature_immutable_tags)),
-	            &r));
-	if (r->rows == 0)
+	TRY(tag_remove(rq->c, rq->facts.repository_id, &t, db_get_i64(r, 0, TAG_DELETE_LOAD_WINDOW_S) * 1000, &ended));
+	if (!ended)
 		return manifest_unknown(rq);
-	return log_deleted_tag(rq, tag, db_get_strn(t, 0, TAG_DELETE_LOAD_DIGEST));
+	return log_deleted_tag(rq, tag, t.digest);
 }
 
 static enum err_kind
 manifest_in_use(struct req *rq)
 {
 	return err_say_fmt(rq->c, ERR_UNSUPPORTED, &OCI_SAY_UNSUPPORTED, "The manifest is part of an index that can be pulled.");
+}
+
+/* Every tag of a manifest that is locked: no other can come. */
+static enum err_kind
+delete_tags_of(struct req *rq, int64_t id, struct str digest)
+{
+	struct ctx             *c = rq->c;
+	const int64_t           window_ms = db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000;
+	struct tag_policies     policies;
+	const struct db_result *r, *ended;
+	struct str             *held;
+	int64_t                *ids;
+	size_t                  n;
+
+	TRY(tag_policies_load(c, rq->facts.repository_id, &policies));
+	TRY(tag_policies_hold_of_manifest(c, &policies, id, &held, &n));
+	if (n > 0)
+		return oci_tag_immutable(c, str_dup(c->mem, digest));
+	TRY(db_exec(c, STMT_MANIFEST_LIVE_TAGS, DB_ARGS(db_i64(id)), &r));
+	if (r->rows == 0)
+		return ERR_NONE;
+	ids = ARENA_ARRAY(c->mem, int64_t, (size_t)r->rows);
+	for (int i = 0; i < r->rows; i++)
+		ids[i] = db_get_i64(r, i, MANIFEST_LIVE_TAGS_ID);
+	TRY(tag_remove_rows(c, &(struct tag_remove){ .repository_id = rq->facts.repository_id, .ids = ids, .n = (size_t)r->rows, .window_ms = window_ms,
+	                                             .policies = &policies }, &ended));
+	for (int i = 0; i < ended->rows; i++)
+		TRY(log_deleted_tag(rq, db_get_strn(ended, i, TAG_DELETE_NAME), digest));
+	return ERR_NONE;
 }
 
 static enum err_kind
@@ -258,10 +291,7 @@ delete_manifest(struct req *rq, struct str digest)
 	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_LOCK, DB_ARGS(db_i64(id)), &r));
 	if (r->rows == 0)
 		return manifest_unknown(rq);
-	TRY(db_exec(rq->c, STMT_MANIFEST_DELETE_TAGS, DB_ARGS(db_i64(id), db_i64(db_get_i64(rq->load, 0, MANIFEST_DELETE_LOAD_WINDOW_S) * 1000),
-	                                                   db_bool(rq->c->conf->feature_immutable_tags)), &r));
-	for (int i = 0; i < r->rows; i++)
-		TRY(log_deleted_tag(rq, db_get_strn(r, i, 0), digest));
+	TRY(delete_tags_of(rq, id, digest));
 	TRY(db_exec(rq->c, STMT_MANIFEST_MARK_REMOVED, DB_ARGS(db_i64(id), db_i64(push_window_ms(rq->c))), &r));
 	return r->rows > 0 ? ERR_NONE : manifest_in_use(rq);
 }

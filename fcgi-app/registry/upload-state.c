@@ -15,6 +15,8 @@
 #include "store/key.h"
 #include "store/store.h"
 
+#define COMPLETE_TRIES 3
+
 #define RENEW_US (UPLOAD_LEASE_MS * 1000LL / 3)
 
 enum err_kind
@@ -160,7 +162,7 @@ finish(struct req *rq, struct upload *u, struct store_upload *su, const struct o
 		                     .location = su->store->name };
 	struct upload_place place;
 	char                key[STORE_KEY_MAX], own[STORE_KEY_MAX];
-	bool                raced = false;
+	bool                raced = true;
 
 	TRY(digest_matches(rq, u, su, want));
 	if (!store_key_own(done.digest, str_of(u->uuid), own) || !store_key_blob(done.digest, key))
@@ -170,7 +172,9 @@ finish(struct req *rq, struct upload *u, struct store_upload *su, const struct o
 		done.key = own;
 	done.size_bytes = store_upload_received(su);
 	TRY(store_upload_finish(c, su, place.is_deleting ? own : key));
-	TRY(upload_complete(c, &done, &raced));
+	/* Another upload of the digest may have taken the announcement away by placing it: the next look sees that. */
+	for (int i = 0; raced && i < COMPLETE_TRIES; i++)
+		TRY(upload_complete(c, &done, &raced));
 	counters_add(c->counters, CNT_PUSHED_BYTES, (uint64_t)done.size_bytes);
 	/* upload_place() keeps a pending tombstone from becoming due for an hour: this is a completion that took longer. */
 	return raced ? err_set(c, ERR_STORE, "%s began to be deleted while it was completed", want->text) : ERR_NONE;

@@ -5,17 +5,63 @@
 #include "conf/conf.h"
 #include "http/response.h"
 #include "model/blob.h"
+#include "model/quota.h"
 #include "oci/name.h"
 #include "oci/say.h"
 #include "registry/upload-state.h"
 #include "registry/v2.h"
 #include "store/store.h"
 
+static struct store_upload_row
+row_of(const struct upload *u)
+{
+	return (struct store_upload_row){ .id = u->uuid, .offset_bytes = u->offset_bytes, .hash_state = str_of(u->hash_state),
+		                          .store_state = str_of(u->store_state) };
+}
+
 static enum err_kind
 bind_uuid(struct req *rq, struct db_args *a)
 {
+	const bool takes_bytes = rq->method == HTTP_PATCH || rq->method == HTTP_PUT;
+
 	db_args_add(a, db_strn(req_capture(rq, "uuid")));
+	db_args_add(a, db_bool(takes_bytes && quota_is_verified(rq->c->conf)));
+	db_args_add(a, db_i64(rq->c->conf->default_system_reject_quota_bytes));
 	return ERR_NONE;
+}
+
+/* The quota is asked for along with the facts, where it is checked at all. */
+static enum err_kind
+bind_start(struct req *rq, struct db_args *a)
+{
+	if (!quota_is_verified(rq->c->conf))
+		return ERR_NONE;
+	rq->load_stmt = STMT_UPLOAD_START_LOAD;
+	db_args_add(a, db_i64(rq->c->conf->default_system_reject_quota_bytes));
+	return ERR_NONE;
+}
+
+/* 403, told to the people of the namespace, too. */
+static enum err_kind
+quota_exceeded(struct req *rq)
+{
+	quota_after_push(rq->c, rq->facts.namespace_id, &(struct quota_verdict){ .is_refused = true });
+	return err_say(rq->c, ERR_QUOTA, &OCI_SAY_QUOTA);
+}
+
+/* An upload whose namespace has no room left ends, and its bytes no longer count. */
+static enum err_kind
+check_quota(struct req *rq, const struct upload *u)
+{
+	const struct store_upload_row row = row_of(u);
+	struct store                 *s = store_find(rq->app->stores, str_of(u->location));
+
+	if (!db_get_bool(rq->load, 0, UPLOAD_LOAD_OVER_QUOTA))
+		return ERR_NONE;
+	TRY(upload_remove(rq->c, u->id));
+	if (s != NULL && store_upload_abort(rq->c, s, &row) != ERR_NONE)
+		err_clear(rq->c); /* the row is gone; bytes that stay are swept by the uploads job */
+	return quota_exceeded(rq);
 }
 
 /* mount=D[&from=R]. Whatever stands in the way, the answer is a session, never an error (*mounted = false). */
@@ -86,6 +132,8 @@ reg_upload_start(struct req *rq)
 		return err_say_fmt(c, ERR_BAD_INPUT, &OCI_SAY_DIGEST_INVALID, "unsupported digest algorithm");
 	if (digest.p != NULL && digest.n > 0 && !oci_digest_parse(digest, &want))
 		return err_say(c, ERR_BAD_INPUT, &OCI_SAY_DIGEST_INVALID);
+	if (rq->load_stmt == STMT_UPLOAD_START_LOAD && db_get_bool(rq->load, 0, UPLOAD_START_LOAD_OVER_QUOTA))
+		return quota_exceeded(rq);
 	TRY(reg_ensure_repository(rq));
 	TRY(try_mount(rq, &mounted));
 	if (mounted)
@@ -112,13 +160,6 @@ reg_upload_status(struct req *rq)
 	up_headers(rq, u.uuid, u.offset_bytes);
 	res_empty(rq, 204);
 	return ERR_NONE;
-}
-
-static struct store_upload_row
-row_of(const struct upload *u)
-{
-	return (struct store_upload_row){ .id = u->uuid, .offset_bytes = u->offset_bytes, .hash_state = str_of(u->hash_state),
-		                          .store_state = str_of(u->store_state) };
 }
 
 /* The store has lost the bytes: the client must start again. */
@@ -180,6 +221,7 @@ open_session(struct req *rq, struct upload *u, int64_t *skip, struct store_uploa
 	if (e == ERR_RANGE || (e == ERR_NONE && u->is_busy))
 		return up_out_of_range(rq, u->uuid, u->offset_bytes);
 	TRY(e);
+	TRY(check_quota(rq, u));
 	s = store_find(rq->app->stores, str_of(u->location));
 	if (s == NULL)
 		return err_set(rq->c, ERR_STORE, "location %s of upload %s is not configured", u->location, u->uuid);
@@ -312,7 +354,7 @@ reg_upload_delete(struct req *rq)
 const struct route REG_UPLOAD_ROUTES[] = {
 	{ .id = "startUpload", .methods = HTTP_POST, .path = "/v2/<repo:repository>/blobs/uploads/", .proto = PROTO_V2, .auth = AUTH_REGISTRY,
 	  .perm = PERM_REPO_WRITE, .rate = RATE_REGISTRY_WRITE, .flags = ROUTE_WRITES | ROUTE_PUSH | ROUTE_BODY | ROUTE_TRANSFER,
-	  .mem_bytes = 2 << 20, .run = reg_upload_start, .doc = "Starts an upload, mounts a blob, or takes a whole blob at once." },
+	  .mem_bytes = 2 << 20, .load = STMT_REPO_FACTS, .bind = bind_start, .run = reg_upload_start, .doc = "Starts an upload, mounts a blob, or takes a whole blob at once." },
 	{ .id = "uploadStatus", .methods = HTTP_GET, .path = UPLOAD, .proto = PROTO_V2, .auth = AUTH_REGISTRY, .perm = PERM_REPO_WRITE,
 	  .rate = RATE_REGISTRY_READ, .load = STMT_UPLOAD_LOAD, .bind = bind_uuid, .run = reg_upload_status,
 	  .doc = "How many bytes of an upload are stored." },

@@ -12,7 +12,7 @@ static bool
 is_taken(struct str first)
 {
 	static const char *const WORD[] = { "about", "api", "assets", "build", "change-log", "cnr", "config", "confirm", "confirminvite", "contact", "createaccount", "customtrigger",
-		                            "enterprise", "guide", "health", "keys", "messages", "metrics", "new", "oauth", "oauth-error", "oauth1", "oauth2", "organization", "organizations",
+		                            "enterprise", "exportedlogs", "guide", "health", "keys", "messages", "metrics", "new", "oauth", "oauth-error", "oauth1", "oauth2", "organization", "organizations",
 		                            "overview", "plans", "privacy", "push", "realtime", "recovery", "repository", "search", "secscan", "security", "service-keys", "setup", "signin",
 		                            "static", "status", "superuser", "tos", "tour", "tutorial", "updateuser", "usage-logs", "user", "userfiles", "v1", "v2", "webhooks" };
 

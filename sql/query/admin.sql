@@ -51,3 +51,9 @@ SELECT version, name, min_app_version, applied_ms FROM schema_migration ORDER BY
 -- args: version int4, name text, min_app_version int4
 -- cols: none
 INSERT INTO schema_migration (version, name, min_app_version) VALUES ($1, $2, $3);
+
+-- Jobs that delete objects stop, or go on.
+-- name: instance_pause
+-- args: paused bool
+-- cols: none
+UPDATE instance SET deletion_paused = $1;

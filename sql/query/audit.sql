@@ -16,6 +16,17 @@ INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip,
     'oauth_token_application_id', a.client_id, 'oauth_token_application', a.name)
     FROM token t JOIN oauth_application a ON a.id = t.application_id WHERE t.id = $7), '{}'))::text END);
 
+-- Many rows that differ in their metadata.
+-- name: audit_add_many
+-- args: kind int2, namespace_id int8?, repository_id int8?, metadata text[]
+-- cols: none
+INSERT INTO audit_log (kind, namespace_id, repository_id, metadata) SELECT $1, $2, $3, m FROM unnest($4::text[]) m;
+
+-- name: audit_add_many_overflow
+-- args: kind int2, namespace_id int8?, repository_id int8?, metadata text[]
+-- cols: none
+INSERT INTO audit_overflow (kind, namespace_id, repository_id, metadata) SELECT $1, $2, $3, m FROM unnest($4::text[]) m;
+
 -- name: audit_kind_ensure
 -- args: ids int8[], names text[]
 -- cols: none

@@ -13,11 +13,13 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
   WHERE f.may_read AND b.digest = $7 AND NOT rb.is_removed AND (rb.idle_since_ms IS NULL OR rb.idle_since_ms > kade_now_ms() - $8)
   OFFSET 0) b ON true;
 
--- HEAD of an idle link by someone who may push: a push that relies on it has the whole window again.
+-- HEAD of an idle link by someone who may push: a push that relies on it has the whole window again. No row: collection was
+-- quicker. A link that a manifest has taken meanwhile stays busy.
 -- name: blob_renew
 -- args: repository_id int8, blob_id int8
--- cols: none
-UPDATE repository_blob SET idle_since_ms = kade_now_ms() WHERE repository_id = $1 AND blob_id = $2 AND idle_since_ms IS NOT NULL;
+-- cols: blob_id int8
+-- rows: at most one
+UPDATE repository_blob SET idle_since_ms = CASE WHEN idle_since_ms IS NOT NULL THEN kade_now_ms() END WHERE repository_id = $1 AND blob_id = $2 RETURNING blob_id;
 
 -- name: blob_delete_load
 -- args: facts, digest text, window_ms int8
@@ -65,7 +67,7 @@ SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END
 RETURNING blob_id;
 
 -- A mount without a source: any repository that the caller may read, of the target's namespace first. At most 500 repositories
--- of that namespace and 200 links of the blob are looked at, so that a popular layer costs no more than a rare one.
+-- of that namespace and 200 links of the blob are looked at, so that a popular layer costs no more than a rare one. The blob is held against its collection.
 -- name: blob_mount_anywhere
 -- args: digest text, window_ms int8, target_id int8, caller_id int8?, public_too bool, everything bool
 -- cols: blob_id int8
@@ -86,8 +88,9 @@ b AS MATERIALIZED (
       OR EXISTS (SELECT 1 FROM repository_permission p WHERE p.repository_id = r.id AND p.account_id = $4)
       OR EXISTS (SELECT 1 FROM team_member m JOIN repository_permission p ON p.team_id = m.team_id AND p.repository_id = r.id WHERE m.account_id = $4)
       OR EXISTS (SELECT 1 FROM team_member m JOIN team g ON g.id = m.team_id WHERE m.account_id = $4 AND g.organization_id = r.namespace_id AND g.role = 3))))
-  LIMIT 1)
-INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $3, b.blob_id, kade_now_ms() FROM b
+  LIMIT 1),
+k AS MATERIALIZED (SELECT id FROM blob WHERE id = (SELECT blob_id FROM b) FOR KEY SHARE)
+INSERT INTO repository_blob AS t (repository_id, blob_id, idle_since_ms) SELECT $3, k.id, kade_now_ms() FROM k
 ON CONFLICT (repository_id, blob_id) DO UPDATE
 SET idle_since_ms = CASE WHEN t.idle_since_ms IS NOT NULL THEN kade_now_ms() END, is_removed = false
 RETURNING blob_id;

@@ -127,7 +127,7 @@ DELETE FROM account_code WHERE id = ANY(ARRAY(
 -- cols: none
 DELETE FROM service_key WHERE expires_ms < kade_now_ms() - $1 OR (approved_ms IS NULL AND created_ms < kade_now_ms() - $2);
 
--- kade-uploads: rows first. What an upload reserved of a quota goes with it. A writer that holds the lease keeps its upload.
+-- kade-uploads: rows first. A writer that holds the lease keeps its upload.
 -- name: upload_take_stale
 -- args: older_than_ms int8, max_items int8
 -- cols: uuid text, location text, offset_bytes int8, hash_state text, store_state text
@@ -136,8 +136,7 @@ WITH u AS (DELETE FROM upload WHERE id = ANY(ARRAY(
     SELECT id FROM upload WHERE created_ms < kade_now_ms() - $1 AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms())
     ORDER BY created_ms LIMIT $2 FOR UPDATE SKIP LOCKED))
   AND (lease_until_ms IS NULL OR lease_until_ms <= kade_now_ms())
-  RETURNING id, uuid, location_id, offset_bytes, hash_state, store_state),
-q AS (DELETE FROM quota_ledger WHERE upload_id IN (SELECT id FROM u))
+  RETURNING id, uuid, location_id, offset_bytes, hash_state, store_state)
 SELECT u.uuid, l.name, u.offset_bytes, u.hash_state, u.store_state FROM u JOIN location l ON l.id = u.location_id;
 
 -- Stale uploads, and the sweep of upload objects as one more item when the last one ended more than $2 ago (NULL: no sweep).

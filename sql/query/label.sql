@@ -46,13 +46,13 @@ RETURNING id, uuid, key, value, media_type, source;
 DELETE FROM label WHERE id = $1 AND source = 2 RETURNING id;
 
 -- What an acting label asks of the live tags of its manifest; a tag's life counts from its own start. $3: immutable ones keep
--- their life.
+-- their life; $4: so do these.
 -- name: label_expire_tags
--- args: manifest_id int8, after_ms int8, keep_immutable bool
+-- args: manifest_id int8, after_ms int8, keep_immutable bool, kept text[]
 -- cols: name text
 -- rows: any
 UPDATE tag SET expires_ms = start_ms + $2
-WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT (is_immutable AND $3) RETURNING name;
+WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT (is_immutable AND $3) AND name <> ALL($4) RETURNING name;
 
 -- Immutable tags do not expire, unless $2.
 -- name: label_fix_tags

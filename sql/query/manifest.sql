@@ -76,7 +76,8 @@ FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
 SELECT id, digest, media_type, bytes FROM manifest WHERE repository_id = $1 AND digest = $2 AND NOT is_removed;
 
 -- What a push needs to know of the repository: which of the digests are blobs or manifests that it may refer to, and the
--- live tags of the names it moves; the namespace's time machine window; with $6 the policies that make tags immutable.
+-- live tags of the names it moves; the namespace's time machine window; with $6 the policies that make tags immutable (size:
+-- since when the tags of before may not be marked yet; of a tag: when it was released).
 -- name: manifest_push_parts
 -- args: repository_id int8, blobs text[], children text[], tags text[], window_ms int8, with_policies bool
 -- cols: kind text, digest text, size_bytes int8, media_type text?, flag bool?
@@ -88,44 +89,65 @@ UNION ALL
 SELECT 'child', m.digest, octet_length(m.bytes)::int8, m.media_type, m.is_index
 FROM manifest m WHERE m.repository_id = $1 AND m.digest = ANY($3) AND NOT m.is_removed
 UNION ALL
-SELECT 'tag', t.name, 0, m.digest, t.is_immutable
+SELECT 'tag', t.name, COALESCE(t.released_ms, 0), m.digest, t.is_immutable
 FROM tag t JOIN manifest m ON m.id = t.manifest_id
 WHERE t.repository_id = $1 AND t.name = ANY($4) AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
 UNION ALL
 SELECT 'window', '', n.tag_window_s * 1000, NULL, NULL FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1
 UNION ALL
-SELECT 'policy', p.tag_pattern, 0, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+SELECT 'policy', p.tag_pattern, CASE WHEN p.backfill_after_id IS NOT NULL THEN p.changed_ms ELSE 0 END, NULL, p.tag_pattern_matches FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
   AND (p.repository_id IS NULL OR p.repository_id = r.id)
 WHERE r.id = $1 AND $6;
 
--- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements).
+-- The manifest's row: made, or taken up again. Idle unless a tag, parent or subject holds it (the next statements). A subject
+-- that is there is held until the push is over, so that collection takes both or neither; one that nothing holds any more counts as
+-- absent. A referrer of an absent subject waits for it as long as the namespace's time machine goes back: its idleness begins later.
 -- name: manifest_put
--- args: repository_id int8, digest text, media_type text, bytes bytea, is_index bool, config_media_type text?, artifact_type text?, subject text?, annotations text?, layers_bytes int8?
+-- args: repository_id int8, digest text, media_type text, bytes bytea, is_index bool, config_media_type text?, artifact_type text?, subject text?, annotations text?, layers_bytes int8?, window_ms int8
 -- cols: id int8, is_new bool
 -- rows: one
+WITH s AS MATERIALIZED (
+  SELECT s.idle_since_ms, s.is_removed FROM manifest s WHERE $8::text IS NOT NULL AND s.repository_id = $1 AND s.digest = $8 FOR KEY SHARE),
+i AS MATERIALIZED (
+  SELECT CASE WHEN $8::text IS NULL THEN kade_now_ms()
+    WHEN EXISTS (SELECT 1 FROM s WHERE NOT s.is_removed AND (s.idle_since_ms IS NULL OR s.idle_since_ms > kade_now_ms() - $11)) THEN NULL
+    ELSE kade_now_ms() + GREATEST(0, (SELECT n.tag_window_s * 1000 - $11 FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = $1)) END AS idle_since_ms)
 INSERT INTO manifest AS m (repository_id, digest, media_type, bytes, is_index, config_media_type, artifact_type, subject, annotations, layers_bytes, idle_since_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-  CASE WHEN $8::text IS NULL OR NOT EXISTS (SELECT 1 FROM manifest s WHERE s.repository_id = $1 AND s.digest = $8) THEN kade_now_ms() END)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, i.idle_since_ms FROM i
 ON CONFLICT (repository_id, digest) DO UPDATE
-SET is_removed = false, idle_since_ms = CASE WHEN m.idle_since_ms IS NOT NULL OR m.is_removed THEN kade_now_ms() END
+SET is_removed = false, idle_since_ms = CASE WHEN m.idle_since_ms IS NOT NULL OR m.is_removed
+  OR NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id AND t.ended_ms IS NULL) THEN GREATEST(EXCLUDED.idle_since_ms, kade_now_ms()) END
 RETURNING id, xmax = 0;
 
 -- Links the manifest to its blobs. The links stop being idle, in id order; the count tells whether all were there. Each
 -- link is looked up by itself (here and below OFFSET 0): a join may read all links of a large repository.
+-- What is new to the namespace and to the repository goes into the ledger: the namespace holds each blob once. Its rows are
+-- locked before anything is inserted, so that a removal that is under way (quota_release) ends first.
 -- name: manifest_put_blobs
--- args: repository_id int8, digest text, blobs text[]
+-- args: repository_id int8, digest text, blobs text[], namespace_id int8
 -- cols: linked int8
 -- rows: one
 WITH m AS (SELECT id FROM manifest WHERE repository_id = $1 AND digest = $2),
 b AS MATERIALIZED (
-  SELECT l.blob_id, l.idle_since_ms FROM (SELECT x.id FROM blob x WHERE x.digest = ANY($3) ORDER BY x.id OFFSET 0) x CROSS JOIN LATERAL (
-    SELECT rb.blob_id, rb.idle_since_ms FROM repository_blob rb
+  SELECT l.blob_id, l.idle_since_ms, l.is_counted, x.size_bytes FROM (SELECT x.id, x.size_bytes FROM blob x WHERE x.digest = ANY($3) ORDER BY x.id OFFSET 0) x CROSS JOIN LATERAL (
+    SELECT rb.blob_id, rb.idle_since_ms, rb.is_counted FROM repository_blob rb
     WHERE rb.repository_id = $1 AND rb.blob_id = x.id AND NOT rb.is_removed FOR KEY SHARE OF rb) l),
 busy AS (
-  UPDATE repository_blob rb SET idle_since_ms = NULL
+  UPDATE repository_blob rb SET idle_since_ms = NULL, is_counted = true
   FROM (SELECT blob_id FROM b WHERE idle_since_ms IS NOT NULL ORDER BY blob_id) x
-  WHERE rb.repository_id = $1 AND rb.blob_id = x.blob_id AND rb.idle_since_ms IS NOT NULL),
-ins AS (INSERT INTO manifest_blob (manifest_id, blob_id, repository_id) SELECT m.id, b.blob_id, $1 FROM m, b ON CONFLICT DO NOTHING)
+  WHERE rb.repository_id = $1 AND rb.blob_id = x.blob_id AND rb.idle_since_ms IS NOT NULL RETURNING rb.blob_id),
+ins AS (INSERT INTO manifest_blob (manifest_id, blob_id, repository_id) SELECT m.id, b.blob_id, $1 FROM m, b ON CONFLICT DO NOTHING),
+held AS MATERIALIZED (
+  SELECT nb.blob_id FROM namespace_blob nb WHERE nb.namespace_id = $4 AND nb.blob_id = ANY(ARRAY(SELECT blob_id FROM b)) ORDER BY nb.blob_id FOR KEY SHARE),
+member AS (
+  INSERT INTO namespace_blob (namespace_id, blob_id) SELECT $4, b.blob_id FROM b WHERE b.blob_id <> ALL(ARRAY(SELECT blob_id FROM held)) ORDER BY b.blob_id
+  ON CONFLICT DO NOTHING RETURNING blob_id),
+ledger AS (
+  INSERT INTO quota_ledger (namespace_id, delta_bytes, repository_id, repository_bytes)
+  SELECT $4, COALESCE(n.bytes, 0), $1, COALESCE(r.bytes, 0)
+  FROM (SELECT sum(b.size_bytes)::int8 AS bytes FROM member JOIN b ON b.blob_id = member.blob_id) n,
+    (SELECT sum(b.size_bytes)::int8 AS bytes FROM busy JOIN b ON b.blob_id = busy.blob_id WHERE NOT b.is_counted) r
+  WHERE n.bytes IS NOT NULL OR r.bytes IS NOT NULL)
 SELECT count(*) FROM b;
 
 -- Links an index to its children; they stop being idle, in id order.
@@ -157,18 +179,6 @@ INSERT INTO label (manifest_id, key, value, media_type, source)
 SELECT m.id, l.k, l.v, l.t, 1 FROM manifest m, unnest($3::text[], $4::text[], $5::text[]) l(k, v, t)
 WHERE m.repository_id = $1 AND m.digest = $2 AND NOT EXISTS (SELECT 1 FROM label x WHERE x.manifest_id = m.id AND x.source = 1);
 
--- Quota: the namespace holds each blob once; the ledger takes the sizes of those that are new to it.
--- name: manifest_put_quota
--- args: namespace_id int8, repository_id int8, blobs text[]
--- cols: none
-WITH n AS (
-  INSERT INTO namespace_blob (namespace_id, blob_id)
-  SELECT $1, b.id FROM blob b
-  WHERE b.digest = ANY($3) AND EXISTS (SELECT 1 FROM repository_blob rb WHERE rb.repository_id = $2 AND rb.blob_id = b.id OFFSET 0) ORDER BY b.id
-  ON CONFLICT DO NOTHING RETURNING blob_id)
-INSERT INTO quota_ledger (namespace_id, delta_bytes)
-SELECT $1, sum(b.size_bytes)::int8 FROM n JOIN blob b ON b.id = n.blob_id HAVING count(*) > 0;
-
 -- Digests of the children of an index that carry the same acting labels are asked with their own bytes.
 -- name: manifest_labels_of
 -- args: repository_id int8, digests text[]
@@ -193,13 +203,11 @@ FROM f LEFT JOIN m ON true
 LEFT JOIN LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE t.is_immutable) AS imm FROM tag t
   WHERE t.manifest_id = m.id AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON m.id IS NOT NULL;
 
--- name: manifest_delete_tags
--- args: manifest_id int8, window_ms int8, keep_immutable bool
--- cols: name text
+-- name: manifest_live_tags
+-- args: manifest_id int8
+-- cols: id int8
 -- rows: any
-UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2
-WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) AND NOT (is_immutable AND $3)
-RETURNING name;
+SELECT id FROM tag WHERE manifest_id = $1 AND ended_ms IS NULL AND (expires_ms IS NULL OR expires_ms > kade_now_ms()) ORDER BY id;
 
 -- Waits for pushes that tag the manifest or put it into an index now; those that come later wait for us. The next statements
 -- see what they committed.

@@ -37,19 +37,41 @@ WHERE NOT EXISTS (SELECT 1 FROM tag t WHERE t.repository_id = $1 AND t.name = $2
 
 -- name: tag_delete_load
 -- args: facts, name text
--- cols: facts, id int8?, digest text?, is_immutable bool?, window_s int8?
+-- cols: facts, id int8?, digest text?, is_immutable bool?, window_s int8?, released_ms int8?
 -- rows: one
-SELECT f.*, t.id, t.digest, t.is_immutable, t.tag_window_s
+SELECT f.*, t.id, t.digest, t.is_immutable, t.tag_window_s, t.released_ms
 FROM repo_facts($1, $2, $3, $4, $5, $6) f LEFT JOIN LATERAL (
-  SELECT t.id, m.digest, t.is_immutable, n.tag_window_s FROM tag t JOIN manifest m ON m.id = t.manifest_id, account n
+  SELECT t.id, m.digest, t.is_immutable, n.tag_window_s, t.released_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id, account n
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND n.id = f.namespace_id OFFSET 0) t ON true;
 
+-- Ends live tags by their rows, and their counts of pulls, which go with the tag's name.
 -- name: tag_delete
--- args: tag_id int8, window_ms int8, keep_immutable bool
--- cols: name text
--- rows: at most one
-UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $2 WHERE id = $1 AND ended_ms IS NULL AND NOT (is_immutable AND $3) RETURNING name;
+-- args: repository_id int8, tag_ids int8[], window_ms int8, keep_immutable bool
+-- cols: id int8, name text, digest text
+-- rows: any
+WITH t AS (
+  UPDATE tag SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $3
+  WHERE id = ANY($2) AND repository_id = $1 AND ended_ms IS NULL AND NOT (is_immutable AND $4) RETURNING id, name, manifest_id),
+p AS (DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name IN (SELECT name FROM t))
+SELECT t.id, t.name, m.digest FROM t JOIN manifest m ON m.id = t.manifest_id;
+
+-- What makes tags of a repository immutable. pending_ms: when the policy was written, while the tags of before may not be marked
+-- yet.
+-- name: tag_policies
+-- args: repository_id int8
+-- cols: tag_pattern text, tag_pattern_matches bool, pending_ms int8?
+-- rows: any
+SELECT p.tag_pattern, p.tag_pattern_matches, CASE WHEN p.backfill_after_id IS NOT NULL THEN p.changed_ms END FROM repository r JOIN immutability_policy p ON p.namespace_id = r.namespace_id
+  AND (p.repository_id IS NULL OR p.repository_id = r.id)
+WHERE r.id = $1;
+
+-- Live names of a manifest that are not immutable.
+-- name: tag_names_of_manifest
+-- args: manifest_id int8
+-- cols: name text, released_ms int8?
+-- rows: any
+SELECT t.name, t.released_ms FROM tag t WHERE t.manifest_id = $1 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms()) AND NOT t.is_immutable;
 
 -- Live names in byte order after $7; one row more than the page tells whether there are more.
 -- name: tags_list_load
@@ -141,12 +163,12 @@ WHERE m.id = ANY($1) AND m.is_index AND octet_length(m.bytes) <= $2 ORDER BY m.i
 -- One live tag for a change by the REST API; $8, $9: the manifest that it may be pointed to, visible as for a pull by digest.
 -- name: tag_change_load
 -- args: facts, name text, digest text?, window_ms int8
--- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8
+-- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8, released_ms int8?
 -- rows: one
-SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, (SELECT n.tag_window_s FROM account n WHERE n.id = f.namespace_id), m.id, kade_now_ms()
+SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, (SELECT n.tag_window_s FROM account n WHERE n.id = f.namespace_id), m.id, kade_now_ms(), t.released_ms
 FROM repo_facts($1, $2, $3, $4, $5, $6) f
 LEFT JOIN LATERAL (
-  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
+  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms, t.released_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON true
 LEFT JOIN LATERAL (
@@ -158,13 +180,13 @@ LEFT JOIN LATERAL (
 -- The same for a restore: a manifest of which the time machine still shows a tag will do, too.
 -- name: tag_restore_load
 -- args: facts, name text, digest text?, window_ms int8
--- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8
+-- cols: facts, id int8?, old_digest text?, is_immutable bool?, start_ms int8?, expires_ms int8?, window_s int8?, target_id int8?, now_ms int8, released_ms int8?
 -- rows: one
-SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, n.window_s, m.id, kade_now_ms()
+SELECT f.*, t.id, t.digest, t.is_immutable, t.start_ms, t.expires_ms, n.window_s, m.id, kade_now_ms(), t.released_ms
 FROM repo_facts($1, $2, $3, $4, $5, $6) f
 LEFT JOIN LATERAL (SELECT n.tag_window_s AS window_s FROM account n WHERE n.id = f.namespace_id OFFSET 0) n ON true
 LEFT JOIN LATERAL (
-  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
+  SELECT t.id, m.digest, t.is_immutable, t.start_ms, t.expires_ms, t.released_ms FROM tag t JOIN manifest m ON m.id = t.manifest_id
   WHERE f.may_write AND t.repository_id = f.repository_id AND t.name = $7 AND t.ended_ms IS NULL
     AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())) t ON true
 LEFT JOIN LATERAL (
@@ -198,11 +220,11 @@ SELECT (SELECT count(*) FROM m) + (SELECT count(*) FROM b);
 
 -- Points a name to a manifest by hand; the live row has been ended. 23505: somebody was quicker.
 -- name: tag_point
--- args: repository_id int8, name text, manifest_id int8, is_reversion bool
+-- args: repository_id int8, name text, manifest_id int8, is_reversion bool, is_immutable bool
 -- cols: id int8
 -- rows: one
 WITH busy AS (UPDATE manifest SET idle_since_ms = NULL WHERE id = $3 AND idle_since_ms IS NOT NULL)
-INSERT INTO tag (repository_id, manifest_id, name, is_reversion) VALUES ($1, $3, $2, $4) RETURNING id;
+INSERT INTO tag (repository_id, manifest_id, name, is_reversion, is_immutable) VALUES ($1, $3, $2, $4, $5) RETURNING id;
 
 -- name: tag_set_expiry
 -- args: id int8, expires_ms int8?, keep_immutable bool
@@ -215,7 +237,7 @@ UPDATE tag SET expires_ms = $2 WHERE id = $1 AND ended_ms IS NULL AND NOT (is_im
 -- args: id int8, is_immutable bool, may_expire bool
 -- cols: id int8
 -- rows: at most one
-UPDATE tag SET is_immutable = $2 WHERE id = $1 AND ended_ms IS NULL AND (NOT $2 OR $3 OR expires_ms IS NULL) RETURNING id;
+UPDATE tag SET is_immutable = $2, released_ms = CASE WHEN NOT $2 THEN kade_now_ms() END WHERE id = $1 AND ended_ms IS NULL AND (NOT $2 OR $3 OR expires_ms IS NULL) RETURNING id;
 
 -- Takes the ended rows of a name and digest out of the time machine: they can be collected now. $5: immutable ones stay.
 -- name: tag_forget
@@ -228,23 +250,23 @@ FROM manifest m WHERE m.id = t.manifest_id AND m.digest = $3 AND t.repository_id
     ELSE t.collect_after_ms IS NULL OR t.collect_after_ms > kade_now_ms() END
 RETURNING t.id;
 
--- Tags that cosign made for a digest ($3: their names) end when no other live tag is left on that digest. $5 as above.
+-- Tags that cosign made for some digests end when no other live tag is left on that digest. $5 as above; $4: names that are to
+-- stay.
 -- name: tag_end_siblings
--- args: repository_id int8, digest text, siblings text[], window_ms int8, keep_immutable bool
+-- args: repository_id int8, digests text[], window_ms int8, kept text[], keep_immutable bool
 -- cols: name text
 -- rows: any
-UPDATE tag s SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $4
-WHERE s.repository_id = $1 AND s.name = ANY($3) AND s.ended_ms IS NULL AND NOT (s.is_immutable AND $5)
-  AND NOT EXISTS (SELECT 1 FROM manifest m JOIN tag t ON t.manifest_id = m.id
-    WHERE m.repository_id = $1 AND m.digest = $2 AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
-      AND t.name !~ '^sha256-[a-f0-9]{64}[.](sig|att|sbom)$')
-RETURNING s.name;
-
--- Counts of pulls go with the tag.
--- name: tag_drop_pulls
--- args: repository_id int8, name text
--- cols: none
-DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name = $2;
+WITH s AS (
+  UPDATE tag s SET ended_ms = kade_now_ms(), collect_after_ms = kade_now_ms() + $3
+  FROM unnest($2::text[]) d(digest), unnest(ARRAY['.sig', '.att', '.sbom']) x(suffix)
+  WHERE d.digest LIKE 'sha256:%' AND s.repository_id = $1 AND s.name = replace(d.digest, ':', '-') || x.suffix AND s.ended_ms IS NULL
+    AND NOT (s.is_immutable AND $5) AND s.name <> ALL($4)
+    AND NOT EXISTS (SELECT 1 FROM manifest m JOIN tag t ON t.manifest_id = m.id
+      WHERE m.repository_id = $1 AND m.digest = d.digest AND t.ended_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
+        AND t.name !~ '^sha256-[a-f0-9]{64}[.](sig|att|sbom)$')
+  RETURNING s.name),
+p AS (DELETE FROM tag_pull WHERE repository_id = $1 AND tag_name IN (SELECT name FROM s))
+SELECT name FROM s;
 
 -- name: tag_pulls_load
 -- args: facts, name text

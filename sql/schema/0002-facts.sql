@@ -153,6 +153,25 @@ END $$;
 CREATE FUNCTION kade_manifest_held(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE sql STABLE AS
 $$ SELECT kade_held_above(ARRAY[p_id], p_id, p_window_ms) $$;
 
+-- Must a manifest stay? More than what readers see: ended tags keep it, too, until they are collected. Upwards as above; its own
+-- idleness does not count.
+CREATE FUNCTION kade_manifest_kept(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (
+    WITH RECURSIVE up(id) AS (
+      SELECT p_id
+      UNION
+      SELECT x.id FROM up, LATERAL (
+        SELECT c.manifest_id AS id FROM manifest_child c WHERE c.child_id = up.id
+        UNION ALL
+        SELECT s.id FROM manifest m JOIN manifest s ON s.repository_id = m.repository_id AND s.digest = m.subject
+        WHERE m.id = up.id AND m.subject IS NOT NULL AND NOT m.is_removed) x)
+    SELECT 1 FROM (SELECT up.id, row_number() OVER () AS n FROM up LIMIT 256) w
+    WHERE w.n = 256
+      OR (w.id <> p_id AND EXISTS (SELECT 1 FROM manifest m WHERE m.id = w.id AND m.idle_since_ms > kade_now_ms() - p_window_ms))
+      OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = w.id));
+END $$;
+
 -- Is a manifest part of an index that can be pulled? One walk from all its parents, however many.
 CREATE FUNCTION kade_manifest_in_index(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE sql STABLE AS $$
 SELECT kade_held_above(ARRAY(SELECT c.manifest_id FROM manifest_child c JOIN manifest p ON p.id = c.manifest_id AND NOT p.is_removed

@@ -10,7 +10,8 @@ import threading
 import pytest
 
 import oci
-from breakage import audit, with_digest
+from breakage import audit, running, with_digest
+from test_resume import Twin, at
 
 N = 20
 
@@ -31,18 +32,20 @@ def name():
 
 
 def at_once(stack, admin, repo, jobs):
-    """Runs every job with a client of its own, all let go at the same moment. The results, in order."""
+    """Runs every job with a client of its own, all let go at the same moment. The results, in order. stack: one, or several
+    hosts that take turns."""
+    stacks = stack if isinstance(stack, tuple) else (stack,)
     token = admin.token(f"repository:{repo}:pull,push")
     gate = threading.Barrier(len(jobs))
 
-    def one(job):
-        c = stack.client(admin.user, admin.password)
+    def one(i):
+        c = stacks[i % len(stacks)].client(admin.user, admin.password)
         c.tokens = {(f"repository:{repo}:pull,push",): token}
         gate.wait(30)
-        return job(c)
+        return jobs[i](c)
 
     with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(one, jobs))
+        return list(pool.map(one, range(len(jobs))))
 
 
 @pytest.fixture(autouse=True)
@@ -221,3 +224,123 @@ def test_cancel_against_completion(racing, admin, name):
         there = admin.head(f"/v2/{name}/blobs/{d}").status_code
         assert there == (200 if put == 201 else 404), (put, cancel)
     print("PUT and DELETE:", seen)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_mount_against_delete_of_the_source(racing, admin, name, turn):
+    """A blob is mounted elsewhere while its source deletes it. 201: it is there and stays; 202: an upload, and no blob."""
+    data = os.urandom(20_000)
+    d, source = oci.digest(data), f"{name}-source"
+    admin.push_blob(source, data)
+    admin.start_upload(name)
+    token = admin.token(f"repository:{name}:pull,push", f"repository:{source}:pull")
+    drop = admin.token(f"repository:{source}:pull,push")
+    mount = [lambda c: c.call("POST", f"/v2/{name}/blobs/uploads/", params={"mount": d, "from": source}, token=token).status_code] * 8
+    got = at_once(racing, admin, name, mount + [lambda c: c.delete(f"/v2/{source}/blobs/{d}", token=drop).status_code] * 4)
+    print("mount against delete:", collections.Counter(got[:8]), collections.Counter(got[8:]))
+    assert set(got[:8]) <= {201, 202} and set(got[8:]) <= {202, 404} and 202 in got[8:]
+    assert admin.head(f"/v2/{source}/blobs/{d}").status_code == 404
+    if 201 in got[:8]:
+        assert admin.pull_blob(name, d) == data
+    else:
+        assert admin.head(f"/v2/{name}/blobs/{d}").status_code == 404
+    admin.push_blob(name, data)
+    assert admin.pull_blob(name, d) == data
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_tag_move_against_its_expiry(racing, admin, name, turn):
+    """A tag expires in the very moment in which it is pushed anew: it is there afterwards, with the new manifest and no end of its
+    own; what expired is in the history once, ended when it expired or when it was moved."""
+    old, images = oci.image(1, 300), [oci.image(1, 300) for _ in range(6)]
+    admin.push(name, "t", old)
+    for m in images:
+        put_blobs(admin, name, m)
+    short = name.split("/")[1]
+    mine = "FROM repository r WHERE r.id = t.repository_id AND r.name = %s AND t.name = 't'"
+
+    def expire(_):
+        return racing.sql(f"UPDATE tag t SET expires_ms = kade_now_ms() {mine} AND t.ended_ms IS NULL AND t.expires_ms IS NULL AND t.manifest_id = "
+                          "(SELECT m.id FROM manifest m WHERE m.digest = %s AND m.repository_id = t.repository_id)", short, old.digest)
+
+    jobs = [lambda c, m=m: c.put_manifest(name, "t", m).status_code for m in images] + [expire] + [lambda c: c.get(f"/v2/{name}/manifests/t").status_code] * 6
+    got = at_once(racing, admin, name, jobs)
+    print("tag move against expiry:", got)
+    assert set(got[:6]) == {201} and got[6] in (0, 1) and set(got[7:]) <= {200, 404}
+    r = admin.get(f"/v2/{name}/manifests/t")
+    assert r.status_code == 200 and r.content in [m.body for m in images]
+    rows = racing.sql(f"SELECT count(*), count(*) FILTER (WHERE t.ended_ms IS NULL), count(*) FILTER (WHERE t.ended_ms < t.start_ms) FROM tag t, repository r {mine[mine.index('WHERE'):]}", short)
+    assert rows == [(7, 1, 0)]
+
+
+# -- two hosts: pools, web servers, states of their own; one database, one store
+
+
+@pytest.fixture(scope="module")
+def pair(racing):
+    with running(Twin(racing)) as second:
+        yield racing, second
+        second.check_logs()
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_first_push_of_one_tag_by_two_hosts(pair, admin, name, turn):
+    """The tag does not exist and neither does the manifest row: both 201, one tag is live, whichever host is asked."""
+    images = [oci.image(1, 300), oci.image(1, 300)]
+    for m in images:
+        put_blobs(admin, name, m)
+    got = at_once(pair, admin, name, [lambda c, m=m: c.put_manifest(name, "t", m).status_code for m in images])
+    assert got == [201, 201]
+    seen = {host.client(admin.user, admin.password).get(f"/v2/{name}/manifests/t").content for host in pair}
+    assert len(seen) == 1 and seen <= {m.body for m in images}
+    rows = pair[0].sql("SELECT count(*), count(*) FILTER (WHERE t.ended_ms IS NULL) FROM tag t JOIN repository r ON r.id = t.repository_id WHERE r.name = %s", name.split("/")[1])
+    assert rows == [(2, 1)]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_upload_is_completed_by_two_hosts(pair, admin, name, turn):
+    data = os.urandom(300_000)
+    d = oci.digest(data)
+    location = admin.patch(admin.start_upload(name), data).headers["Location"]
+    got = at_once(pair, admin, name, [lambda c, h=h: c.finish(at(h, location), d).status_code for h in pair * 2])
+    print("completion by two hosts:", got)
+    assert 201 in got and set(got) <= {201, 404, 416}
+    assert admin.pull_blob(name, d) == data
+    assert len([f for f in pair[0].stored_files() if d.split(":")[1] in f]) == 1
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_cancel_by_one_host_against_completion_by_the_other(pair, admin, name, turn):
+    data = os.urandom(50_000)
+    d = oci.digest(data)
+    location = admin.patch(admin.start_upload(name), data).headers["Location"]
+    put, cancel = at_once(pair, admin, name, [lambda c: c.finish(at(pair[0], location), d).status_code, lambda c: c.delete(at(pair[1], location)).status_code])
+    print("completion and cancel:", put, cancel)
+    assert put in (201, 404, 416) and cancel in (204, 404)
+    assert admin.head(f"/v2/{name}/blobs/{d}").status_code == (200 if put == 201 else 404)
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_child_is_deleted_at_one_host_while_the_other_takes_its_index(pair, admin, name, turn):
+    child = oci.image(1, 300)
+    admin.push(name, child.digest, child)
+    m = oci.index([child])
+    put, drop = at_once(pair, admin, name, [lambda c: c.put_manifest(name, "x", m).status_code, lambda c: c.delete(f"/v2/{name}/manifests/{child.digest}").status_code])
+    print("index and deletion of its child:", put, drop)
+    assert (put, drop) in ((201, 405), (400, 202))
+    if put == 201:
+        admin.pull(name, "x", m)
+    else:
+        assert admin.get(f"/v2/{name}/manifests/x").status_code == 404
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_blob_is_deleted_at_one_host_while_the_other_takes_a_manifest_that_needs_it(pair, admin, name, turn):
+    m = oci.image(1, 300)
+    put_blobs(admin, name, m)
+    d = oci.digest(m.blobs[1])
+    put, drop = at_once(pair, admin, name, [lambda c: c.put_manifest(name, "t", m).status_code, lambda c: c.delete(f"/v2/{name}/blobs/{d}").status_code])
+    print("manifest and deletion of its layer:", put, drop)
+    assert (put, drop) in ((201, 405), (400, 202))
+    if put == 201:
+        admin.pull(name, "t", m)

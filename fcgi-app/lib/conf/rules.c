@@ -198,6 +198,28 @@ tags(struct load *l)
 		          "larger than LABELED_EXPIRATION_MAXIMUM");
 }
 
+/* The policy that every namespace has. Its pattern is looked at by the job, which knows expressions. */
+static void
+pruning(struct load *l)
+{
+	const char *key = "DEFAULT_NAMESPACE_AUTOPRUNE_POLICY";
+	const json_t *o = l->conf->default_namespace_autoprune_policy, *value = json_object_get(o, "value");
+	const char *method = json_string_value(json_object_get(o, "method"));
+	int64_t s;
+
+	if (o == NULL || json_object_size(o) == 0)
+		return;
+	if (method != NULL && strcmp(method, "number_of_tags") == 0)
+		needs(l, key, json_is_integer(value) && json_integer_value(value) > 0,
+		      "number_of_tags needs a value from 1");
+	else if (method != NULL && strcmp(method, "creation_date") == 0)
+		needs(l, key,
+		      json_is_string(value) && duration_parse(str_of(json_string_value(value)), &s) && s > 0,
+		      "creation_date needs a value such as 4w");
+	else
+		needs(l, key, false, "its method must be number_of_tags or creation_date");
+}
+
 static void
 storage(struct load *l)
 {
@@ -224,5 +246,6 @@ rules_check(struct load *l)
 	hosting(l);
 	accounts(l);
 	tags(l);
+	pruning(l);
 	storage(l);
 }

@@ -33,6 +33,14 @@ audit_queue(struct ctx *c, const struct audit_row *row)
 	return db_queue(c, audit_stmt(c), ROW_ARGS(row), NULL);
 }
 
+enum err_kind
+audit_add_many(struct ctx *c, const struct audit_row *row, const struct str *metadata, size_t n)
+{
+	return db_exec(c, c->audit_overflow ? STMT_AUDIT_ADD_MANY_OVERFLOW : STMT_AUDIT_ADD_MANY,
+	               DB_ARGS(db_i32((int32_t)row->kind), db_i64_or_null(row->namespace_id), db_i64_or_null(row->repository_id), db_str_array(metadata, n)),
+	               NULL);
+}
+
 bool
 audit_was_overflow(struct ctx *c)
 {

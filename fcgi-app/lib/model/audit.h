@@ -26,6 +26,8 @@ struct audit_row {
 enum err_kind audit_add(struct ctx *c, const struct audit_row *row) MUST_CHECK;
 /* The same, queued behind the statements of the open transaction. */
 enum err_kind audit_queue(struct ctx *c, const struct audit_row *row) MUST_CHECK;
+/* Many rows of one kind that differ in their metadata alone: in the open transaction; nobody performed them. */
+enum err_kind audit_add_many(struct ctx *c, const struct audit_row *row, const struct str *metadata, size_t n) MUST_CHECK;
 /* After a failed statement: was it a missing partition? Then sets c->audit_overflow; the work is to be run again. */
 bool audit_was_overflow(struct ctx *c);
 /* Metadata of a registry action, without its closing brace: {"repo","namespace","user-agent", identity members. */

@@ -34,9 +34,12 @@ blob_from_rows(struct ctx *c, const struct db_result *r, int first_col, struct b
 enum err_kind
 blob_renew_if_idle(struct ctx *c, int64_t repository_id, const struct blob *b)
 {
+	const struct db_result *r;
+
 	if (b->idle_since_ms == 0 || b->now_ms - b->idle_since_ms < push_window_ms(c) / 4)
 		return ERR_NONE;
-	return db_exec(c, STMT_BLOB_RENEW, DB_ARGS(db_i64(repository_id), db_i64(b->id)), NULL);
+	TRY(db_exec(c, STMT_BLOB_RENEW, DB_ARGS(db_i64(repository_id), db_i64(b->id)), &r));
+	return r->rows > 0 ? ERR_NONE : err_set(c, ERR_NOT_FOUND, "the link was collected meanwhile");
 }
 
 /* A mount asks for what the caller may read now, not only for what the token names: a client holds a token for the target

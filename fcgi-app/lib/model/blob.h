@@ -23,7 +23,7 @@ struct blob {
 /* From the rows of blob_load, its own columns beginning at first_col. False: no such blob for this caller. */
 bool blob_from_rows(struct ctx *c, const struct db_result *r, int first_col, struct blob *out);
 /* An idle link that somebody who may push has just asked for keeps its bytes for a whole window more; at most one write per
- * quarter of the window. */
+ * quarter of the window. ERR_NOT_FOUND: it was collected meanwhile; to be answered like an absent one. */
 enum err_kind blob_renew_if_idle(struct ctx *c, int64_t repository_id, const struct blob *b) MUST_CHECK;
 
 struct blob_mount {

@@ -11,7 +11,9 @@
 #include "db/db.h"
 #include "model/audit.h"
 #include "model/blob.h"
-#include "model/tag-pattern.h"
+#include "model/quota.h"
+#include "model/tag-policy.h"
+#include "model/tag.h"
 #include "oci/referrer.h"
 #include "oci/say.h"
 
@@ -69,6 +71,11 @@ manifest_parts_load(struct ctx *c, const struct manifest_push *p, struct manifes
 		rows[i] = i;
 	qsort_r(rows, (size_t)r->rows, sizeof *rows, by_kind_and_digest, r);
 	out->sorted = rows;
+	out->policies = (struct tag_policies){ 0 };
+	for (int i = 0; i < r->rows; i++)
+		if (str_eq(db_get_strn(r, i, MANIFEST_PUSH_PARTS_KIND), STR("policy")))
+			tag_policies_add(c, &out->policies, db_get_strn(r, i, MANIFEST_PUSH_PARTS_DIGEST), db_get_bool(r, i, MANIFEST_PUSH_PARTS_FLAG),
+			                 db_get_i64(r, i, MANIFEST_PUSH_PARTS_SIZE_BYTES));
 	return ERR_NONE;
 }
 
@@ -133,8 +140,8 @@ manifest_parts_check(struct ctx *c, const struct manifest_push *p, const struct 
 	for (size_t i = 0; i < p->n_tags; i++) {
 		const int row = find_part(parts, STR("tag"), p->tags[i]);
 		/* Pushing again what an immutable tag points to already is no change (Differs: Quay refuses it). */
-		if (row >= 0 && c->conf->feature_immutable_tags && db_get_bool(parts->r, row, MANIFEST_PUSH_PARTS_FLAG) &&
-		    !str_eq(db_get_strn(parts->r, row, MANIFEST_PUSH_PARTS_MEDIA_TYPE), oci_digest_str(&p->digest)))
+		if (row >= 0 && c->conf->feature_immutable_tags && !str_eq(db_get_strn(parts->r, row, MANIFEST_PUSH_PARTS_MEDIA_TYPE), oci_digest_str(&p->digest)) &&
+		    (db_get_bool(parts->r, row, MANIFEST_PUSH_PARTS_FLAG) || tag_policies_hold(&parts->policies, p->tags[i], db_get_i64(parts->r, row, MANIFEST_PUSH_PARTS_SIZE_BYTES))))
 			return oci_tag_immutable(c, str_dup(c->mem, p->tags[i]));
 	}
 	return ERR_NONE;
@@ -153,7 +160,7 @@ queue_row(struct ctx *c, const struct manifest_push *p, const struct db_result *
 	                        m->artifact_type.n == 0 ? db_null() : db_strn(m->artifact_type),
 	                        m->subject == NULL ? db_null() : db_strn(oci_digest_str(&m->subject->digest)),
 	                        ref.annotations.n == 0 ? db_null() : db_strn(ref.annotations),
-	                        m->layers_size_bytes < 0 ? db_null() : db_i64(m->layers_size_bytes)),
+	                        m->layers_size_bytes < 0 ? db_null() : db_i64(m->layers_size_bytes), db_i64(push_window_ms(c))),
 	                put);
 }
 
@@ -177,23 +184,6 @@ queue_labels(struct ctx *c, const struct manifest_push *p)
 	                DB_ARGS(db_i64(p->repository_id), db_strn(oci_digest_str(&p->digest)), db_str_array(k, n), db_str_array(v, n),
 	                        db_str_array(t, n)),
 	                NULL);
-}
-
-/* Does a policy of the namespace or repository make a tag of this name immutable? */
-static bool
-policy_wants(const struct manifest_parts *parts, struct str tag)
-{
-	bool wants = false;
-
-	for (int i = 0; i < parts->r->rows && !wants; i++) {
-		struct tag_pattern *pattern;
-		if (!str_eq(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_KIND), STR("policy")))
-			continue;
-		pattern = tag_pattern_compile(db_get_strn(parts->r, i, MANIFEST_PUSH_PARTS_DIGEST));
-		wants = pattern != NULL && tag_pattern_fits(pattern, tag) == db_get_bool(parts->r, i, MANIFEST_PUSH_PARTS_FLAG);
-		tag_pattern_free(pattern);
-	}
-	return wants;
 }
 
 /* Does the name point to this manifest already? Then its row stays as it is. */
@@ -222,9 +212,10 @@ static enum err_kind
 queue_tag(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts, struct str tag, int64_t window_ms)
 {
 	const struct str digest = oci_digest_str(&p->digest);
-	const bool       by_policy = !p->acting.is_immutable && policy_wants(parts, tag);
+	const bool       by_policy = !p->acting.is_immutable && tag_policies_want(&parts->policies, tag);
 	const bool       immutable = by_policy || (p->acting.is_immutable && c->conf->feature_immutable_tags);
 	const int64_t    expires = immutable && !c->conf->feature_immutable_tags_can_expire ? 0 : p->acting.expires_after_ms;
+	const int        old = find_part(parts, STR("tag"), tag);
 	struct buf       meta = BUF(c->mem);
 
 	TRY(db_queue(c, STMT_TAG_LOCK, DB_ARGS(db_i64(p->repository_id), db_strn(tag)), NULL));
@@ -233,6 +224,9 @@ queue_tag(struct ctx *c, const struct manifest_push *p, const struct manifest_pa
 	             DB_ARGS(db_i64(p->repository_id), db_strn(tag), db_strn(digest), db_i64_or_null(expires), db_bool(immutable)), NULL));
 	if (by_policy && !is_there(p, parts, tag))
 		TRY(queue_immutable_log(c, p, tag));
+	if (old >= 0 && !is_there(p, parts, tag))
+		TRY(tag_queue_siblings(c, &(struct tag_remove){ .repository_id = p->repository_id, .window_ms = window_ms, .policies = &parts->policies },
+		                       db_get_strn(parts->r, old, MANIFEST_PUSH_PARTS_MEDIA_TYPE)));
 	buf_put(&meta, p->audit_track);
 	buf_puts(&meta, ",\"tag\":");
 	buf_put_json(&meta, tag);
@@ -253,9 +247,9 @@ again_if_raced(struct ctx *c, enum err_kind e)
 }
 
 enum err_kind
-manifest_store(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts)
+manifest_store(struct ctx *c, const struct manifest_push *p, const struct manifest_parts *parts, struct quota_verdict *v)
 {
-	const struct db_result *put, *linked = NULL, *held = NULL;
+	const struct db_result *put, *linked = NULL, *held = NULL, *verdict = NULL;
 	const struct str        digest = oci_digest_str(&p->digest);
 	const int               window = find_part(parts, STR("window"), STR(""));
 	const int64_t           window_ms = window < 0 ? 0 : db_get_i64(parts->r, window, MANIFEST_PUSH_PARTS_SIZE_BYTES);
@@ -263,18 +257,20 @@ manifest_store(struct ctx *c, const struct manifest_push *p, const struct manife
 	if (p->n_tags > 0)
 		TRY(db_queue(c, STMT_TAG_QUEUE, DB_ARGS(db_i64(p->repository_id), db_str_array(p->tags, p->n_tags)), NULL));
 	TRY(queue_row(c, p, &put));
-	if (p->m->blobs.n > 0) {
-		TRY(db_queue(c, STMT_MANIFEST_PUT_BLOBS, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->blobs)), &linked));
-		TRY(db_queue(c, STMT_MANIFEST_PUT_QUOTA,
-		             DB_ARGS(db_i64(p->namespace_id), db_i64(p->repository_id), digests_of(c, &p->m->blobs)), NULL));
-	}
+	if (p->m->blobs.n > 0)
+		TRY(db_queue(c, STMT_MANIFEST_PUT_BLOBS,
+		             DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->blobs), db_i64(p->namespace_id)), &linked));
 	if (p->m->children.n > 0)
 		TRY(db_queue(c, STMT_MANIFEST_PUT_CHILDREN, DB_ARGS(db_i64(p->repository_id), db_strn(digest), digests_of(c, &p->m->children)), &held));
 	TRY(db_queue(c, STMT_MANIFEST_HOLD_REFERRERS, DB_ARGS(db_i64(p->repository_id), db_strn(digest)), NULL));
 	TRY(queue_labels(c, p));
 	for (size_t i = 0; i < p->n_tags; i++)
 		TRY(queue_tag(c, p, parts, p->tags[i], window_ms));
+	TRY(quota_queue_verdict(c, p->namespace_id, &verdict)); /* last: nothing may be locked behind it */
 	TRY(again_if_raced(c, db_flush(c)));
+	quota_read_verdict(verdict, v);
+	if (v->is_refused)
+		return err_say(c, ERR_QUOTA, &OCI_SAY_QUOTA);
 	if (linked != NULL && db_get_i64(linked, 0, MANIFEST_PUT_BLOBS_LINKED) != (int64_t)p->m->blobs.n)
 		return err_set(c, ERR_BUSY, "a blob was removed while the manifest was pushed");
 	if (held != NULL && db_get_i64(held, 0, MANIFEST_PUT_CHILDREN_LINKED) < count_parts(parts, STR("child")))

@@ -26,8 +26,8 @@ tag_pattern_free(struct tag_pattern *p)
 	free(p);
 }
 
-struct tag_pattern *
-tag_pattern_compile(struct str text)
+static struct tag_pattern *
+compile(struct str text, uint32_t options)
 {
 	struct tag_pattern *p = calloc(1, sizeof *p);
 	int                 error;
@@ -36,7 +36,7 @@ tag_pattern_compile(struct str text)
 	if (p == NULL)
 		return NULL;
 	/* Names are ASCII; \C would split characters, and is never needed. */
-	p->code = pcre2_compile((PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.n, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
+	p->code = pcre2_compile((PCRE2_SPTR)(text.p == NULL ? "" : text.p), text.n, options | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
 	                        &error, &at, NULL);
 	p->limits = pcre2_match_context_create(NULL);
 	p->data = p->code == NULL ? NULL : pcre2_match_data_create_from_pattern(p->code, NULL);
@@ -50,10 +50,36 @@ tag_pattern_compile(struct str text)
 	return p;
 }
 
+struct tag_pattern *
+tag_pattern_compile(struct str text)
+{
+	return compile(text, PCRE2_ANCHORED | PCRE2_ENDANCHORED);
+}
+
+struct tag_pattern *
+tag_pattern_compile_part(struct str text)
+{
+	return compile(text, 0);
+}
+
 bool
 tag_pattern_fits(const struct tag_pattern *p, struct str tag)
 {
 	return pcre2_match(p->code, (PCRE2_SPTR)tag.p, tag.n, 0, 0, p->data, p->limits) >= 0;
+}
+
+bool
+tag_pattern_group(const struct tag_pattern *p, struct str tag, struct str *group)
+{
+	const int         n = pcre2_match(p->code, (PCRE2_SPTR)tag.p, tag.n, 0, 0, p->data, p->limits);
+	const PCRE2_SIZE *at = n < 0 ? NULL : pcre2_get_ovector_pointer(p->data);
+
+	if (at == NULL)
+		return false;
+	if (n > 1 && at[2] != PCRE2_UNSET)
+		at += 2;
+	*group = str_sub(tag, at[0], at[1]);
+	return true;
 }
 
 bool

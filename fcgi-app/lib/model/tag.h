@@ -10,6 +10,7 @@
 
 struct ctx;
 struct db_result;
+struct tag_policies;
 
 struct tag_item { /* a tag with what every list shows of its manifest; slices borrowed from the result */
 	int64_t id, manifest_id;
@@ -19,6 +20,7 @@ struct tag_item { /* a tag with what every list shows of its manifest; slices bo
 	int64_t ended_ms;   /* moved, deleted or found expired; 0 = not yet */
 	bool is_reversion;  /* made by a restore */
 	bool is_immutable, is_index;
+	int64_t released_ms; /* where it was asked for: when it was made changeable again; 0 = never */
 	struct str digest;
 	int64_t size_bytes; /* compressed layers; -1 = not known: an index */
 };
@@ -33,19 +35,37 @@ struct tag_move {
 	int64_t manifest_id;   /* to point to */
 	struct str digest;     /* of it */
 	struct str old_digest; /* what the name points to now; n == 0: nothing */
+	int64_t released_ms;   /* of the row that ends */
 	int64_t window_ms;     /* of the namespace's time machine */
 	bool is_restore; /* the new row is a reversion, and its manifest may have been deleted by digest */
 };
-/* Ends the live row and makes the new one, in the open transaction. ERR_NOT_FOUND: the manifest is gone; ERR_CONFLICT (409
- * tag_immutable): the live row is immutable; ERR_BUSY: somebody moved the tag meanwhile, run the transaction again. */
-enum err_kind tag_move(struct ctx *c, const struct tag_move *m) MUST_CHECK;
-/* Ends the tags that cosign made for a digest when no other live tag is left on it. After a tag moved or ended. */
-enum err_kind tag_end_siblings(struct ctx *c, int64_t repository_id, struct str digest,
-                               int64_t window_ms) MUST_CHECK;
-/* Ends one live tag and its pull counts, then its siblings as above. *ended false: somebody else did meanwhile, or it is
- * immutable. collect_now: out of the time machine at once. */
+/* Ends the live row and makes the new one, in the open transaction; a policy may make the new one immutable (*by_policy).
+ * ERR_NOT_FOUND: the manifest is gone; ERR_CONFLICT (409 tag_immutable): the live row is held by a policy; ERR_BUSY: somebody
+ * moved the tag meanwhile, run the transaction again. */
+enum err_kind tag_move(struct ctx *c, const struct tag_move *m, bool *by_policy) MUST_CHECK;
+/* Is the live tag immutable: by its row, or by a policy that is not through with the tags of before it? */
+enum err_kind tag_held(struct ctx *c, int64_t repository_id, const struct tag_item *t, bool *held) MUST_CHECK;
+
+struct tag_remove {
+	int64_t repository_id;
+	const int64_t *ids; /* live rows; immutable ones and those that ended meanwhile are left out */
+	size_t n;
+	int64_t window_ms; /* of the time machine; 0: they can be collected at once */
+	const struct tag_policies
+	    *policies; /* of the repository: of the tags that cosign made, what they hold stays */
+};
+/* Ends tags with their counts of pulls, and the tags that cosign made for digests on which no other live tag is left. The one
+ * way to delete tags by name. *ended: columns of STMT_TAG_DELETE, a row for each that ended. */
+enum err_kind tag_remove_rows(struct ctx *c, const struct tag_remove *d,
+                              const struct db_result **ended) MUST_CHECK;
+/* The same for one. *ended false: somebody else did meanwhile, or it is immutable. */
 enum err_kind tag_remove(struct ctx *c, int64_t repository_id, const struct tag_item *t, int64_t window_ms,
                          bool *ended) MUST_CHECK;
+/* Ends the tags that cosign made for some digests when no other live tag is left on them. After tags moved or ended. */
+enum err_kind tag_end_siblings(struct ctx *c, const struct tag_remove *d, const struct str *digests,
+                               size_t n) MUST_CHECK;
+/* The same, queued behind the statements of the open transaction. */
+enum err_kind tag_queue_siblings(struct ctx *c, const struct tag_remove *d, struct str digest) MUST_CHECK;
 /* 409 tag_immutable: "Cannot OPERATION immutable tag 'NAME'". */
 enum err_kind tag_immutable_error(struct ctx *c, const char *operation, struct str name) MUST_CHECK;
 /* An expiry that a person asks for: not below start + LABELED_EXPIRATION_MINIMUM, not above start + LABELED_EXPIRATION_MAXIMUM.

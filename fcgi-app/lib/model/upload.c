@@ -5,6 +5,8 @@
 #include "base/digest.h"
 #include "db/db.h"
 
+#define PLACE_TRIES 3 /* pending, deleting, gone */
+
 bool
 upload_from_row(struct ctx *c, const struct db_result *r, int first_col, struct upload *out)
 {
@@ -99,11 +101,15 @@ upload_remove(struct ctx *c, int64_t id)
 enum err_kind
 upload_place(struct ctx *c, const struct upload_placing *p, struct upload_place *out)
 {
-	const struct db_result *r;
+	const struct db_result *r = NULL;
 
-	TRY(db_exec(c, STMT_BLOB_PLACE, DB_ARGS(db_strn(p->digest), db_str(p->location), db_str(p->own_key)), &r));
-	if (r->rows == 0)
-		return err_set(c, ERR_BUG, "location %s has no row", p->location);
+	for (int i = 0; i < PLACE_TRIES && (r == NULL || db_get_bool(r, 0, BLOB_PLACE_AGAIN)); i++) {
+		TRY(db_exec(c, STMT_BLOB_PLACE, DB_ARGS(db_strn(p->digest), db_str(p->location), db_str(p->own_key)), &r));
+		if (r->rows == 0)
+			return err_set(c, ERR_BUG, "location %s has no row", p->location);
+	}
+	if (db_get_bool(r, 0, BLOB_PLACE_AGAIN))
+		return err_set(c, ERR_BUSY, "the object's tombstone changed again and again");
 	out->is_placed = db_get_bool(r, 0, BLOB_PLACE_HAS_BLOB) && db_get_bool(r, 0, BLOB_PLACE_PLACED);
 	out->is_deleting = db_get_bool(r, 0, BLOB_PLACE_DELETING);
 	return ERR_NONE;

@@ -56,8 +56,8 @@ struct upload_done {
 	const char *location;
 	const char *key;       /* NULL = standard */
 };
-/* The transaction of completion: blob, placement and link come, upload and pending tombstone go. *raced: the object began to
- * be deleted meanwhile and has the standard key: nothing was changed, store it under a key of its own and call again. */
+/* The transaction of completion: blob, placement and link come, upload and pending tombstone go. *raced: no row says any more that
+ * the object is there, or it began to be deleted; nothing was changed. Call again once: another upload may just have placed it. */
 enum err_kind upload_complete(struct ctx *c, const struct upload_done *d, bool *raced) MUST_CHECK;
 enum err_kind location_ensure(struct ctx *c, const char *name) MUST_CHECK;
 #endif

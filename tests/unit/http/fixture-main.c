@@ -14,6 +14,13 @@ app_open(struct app *app, const struct options *o, char *why, size_t why_bytes)
 	return true;
 }
 
+bool
+app_finish(struct app *app)
+{
+	(void)app;
+	return true;
+}
+
 void
 app_close(struct app *app)
 {
