@@ -1,5 +1,5 @@
-/* Calls of Quay's API whose services do not exist here: notary (repository signatures and trust), log export, the security
- * scanner, and the linking of accounts of a federated directory. Their paths are claimed, so that they are not taken for
+/* Calls of Quay's API whose services do not exist here: notary (repository signatures and trust), the security scanner,
+ * and the linking of accounts of a federated directory. Their paths are claimed, so that they are not taken for
  * repositories with such names, and answer as Quay does with the feature off: 404 to reads, 405 to
  * everything else, whether the configuration asks for them or not. */
 #include "api/routes.h"
@@ -55,15 +55,6 @@ const struct route API_ABSENT_ROUTES[] = {
 	{ .id = "getRepoManifestSecurity",
          ABSENT(READS, REPO "/manifest/<ref:manifestref>/security", feature_security_scanner),
          .doc = "What the scanner found." },
-	{ .id = "exportRepoLogs",
-         ABSENT(HTTP_POST, REPO "/exportlogs", feature_log_export),
-         .doc = "Exports a repository's log." },
-	{ .id = "exportUserLogs",
-         ABSENT(HTTP_POST, "/api/v1/user/exportlogs", feature_log_export),
-         .doc = "Exports the own log." },
-	{ .id = "exportOrgLogs",
-         ABSENT(HTTP_POST, "/api/v1/organization/<name:orgname>/exportlogs", feature_log_export),
-         .doc = "Exports an organization's log." },
 	{ .id = "linkExternalUser",
          .methods = HTTP_POST,
          .path = "/api/v1/entities/link/<name:username>",
