@@ -282,6 +282,6 @@ def test_every_route_has_a_schema(build):
     known = table.schemas()[0]
     ids = {c.id for c in table.calls(build)}
     assert not ids ^ known.keys(), ids ^ known.keys()
-    common = {f"common.json#/definitions/{name}" for name in table.schemas()[1]["definitions"]}
-    used = set(re.findall(r'"(common[^"]+)"', json.dumps(table.schemas())))
+    common = {f"definitions.json#/definitions/{name}" for name in table.schemas()[1]["definitions"]}
+    used = set(re.findall(r'"(definitions\.json[^"]+)"', json.dumps(table.schemas())))
     assert used == common, used ^ common
