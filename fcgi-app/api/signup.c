@@ -107,6 +107,8 @@ api_signup(struct req *rq)
 static enum err_kind
 prepare(struct req *rq)
 {
+	bool is_full;
+
 	if (strcmp(rq->c->conf->authentication_type, "Database") != 0)
 		return err_set(rq->c, ERR_NOT_FOUND, "accounts are kept elsewhere");
 	if (rq->c->conf->feature_mailing) {
@@ -114,7 +116,7 @@ prepare(struct req *rq)
 			return err_say(rq->c, ERR_BAD_INPUT, &SAY_NO_EMAIL);
 		if (!smtp_address_ok(js_str(rq->body, "email")))
 			return err_say(rq->c, ERR_BAD_INPUT, &SAY_BAD_EMAIL);
-		TRY(send_mail_limit(rq, js_str(rq->body, "email"), NULL));
+		TRY(send_mail_limit(rq, js_str(rq->body, "email"), &is_full)); /* one account has an address: full or not */
 	}
 	return new_password_prepare(rq);
 }
