@@ -35,15 +35,15 @@ PATHS = {
     "conductSearch": "find/all?query=l-", "conductRepoSearch": "find/repositories?query=l-&includeUsage=true", "listAllUsers": "superuser/users/", "listAllOrganizations": "superuser/organizations/",
     "getInstallUser": "superuser/users/l-u1", "listServiceKeys": "superuser/keys", "getServiceKey": "superuser/keys/l-k1", "listRepoTags": "repository/l-org/app/tag/?limit=100",
     "getOrganizationTeamMembers": "organization/l-org/team/l-team/members", "getOrganizationTeamPermissions": "organization/l-org/team/l-team/permissions",
-    "previewOrganizationAutoPrune": "ui/organization/l-org/autoprunepreview", "previewRepositoryAutoPrune": "ui/repository/l-org/app/autoprunepreview",
-    "previewUserAutoPrune": "ui/user/autoprunepreview", "uiNamespaces": "ui/namespaces", "uiMembers": "ui/namespace/l-org/members", "uiRobots": "ui/namespace/l-org/robots", "uiRepositories": "ui/repositories?namespace=l-org",
+    "uiNamespaces": "ui/namespaces", "uiMembers": "ui/namespace/l-org/members", "uiRobots": "ui/namespace/l-org/robots", "uiRepositories": "ui/repositories?namespace=l-org",
     "uiTags": "ui/repository/l-org/app/tags", "uiWhy": "ui/repository/l-org/app/why?user=l-u1",
     "getLoggedInUser": "user/", "getUserInformation": "users/admin", "listStarredRepos": "user/starred",
 }
 # Arrays that describe one thing or the registry and grow with nothing that this file makes more of.
 NO_LISTS = {"getRegistryCapabilities", "discovery", "getRepoManifest", "getApplicationInformation", "getUserAuthorization", "getInstallUser", "getServiceKey", "getUserInformation",
             "listOrganizationQuota", "getAggregateRepoLogs", "getAggregateOrgLogs", "getAggregateUserLogs", "listAllAggregateLogs", "getUserTransitivePermission", "uiWhy",
-            "previewUserAutoPrune"}
+            # walk through repositories and their tags, as a job does: bounded by pages, not by one statement
+            "previewOrganizationAutoPrune", "previewRepositoryAutoPrune", "previewUserAutoPrune"}
 
 SEED = """
 CREATE FUNCTION pg_temp.acc(text) RETURNS int8 LANGUAGE sql AS $$ SELECT id FROM account WHERE name = $1 $$;
