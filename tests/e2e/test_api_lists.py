@@ -41,7 +41,9 @@ PATHS = {
 }
 # Arrays that describe one thing or the registry and grow with nothing that this file makes more of.
 NO_LISTS = {"getRegistryCapabilities", "discovery", "getRepoManifest", "getApplicationInformation", "getUserAuthorization", "getInstallUser", "getServiceKey", "getUserInformation",
-            "listOrganizationQuota", "getAggregateRepoLogs", "getAggregateOrgLogs", "getAggregateUserLogs", "listAllAggregateLogs", "getUserTransitivePermission", "uiWhy"}
+            "listOrganizationQuota", "getAggregateRepoLogs", "getAggregateOrgLogs", "getAggregateUserLogs", "listAllAggregateLogs", "getUserTransitivePermission", "uiWhy",
+            # walk through repositories and their tags, as a job does: bounded by pages, not by one statement
+            "previewOrganizationAutoPrune", "previewRepositoryAutoPrune", "previewUserAutoPrune"}
 
 SEED = """
 CREATE FUNCTION pg_temp.acc(text) RETURNS int8 LANGUAGE sql AS $$ SELECT id FROM account WHERE name = $1 $$;
