@@ -1,7 +1,9 @@
 /* Repositories as the REST API shows them in lists. */
 #include "api/view-repository.h"
 
+#include "base/ctx.h"
 #include "base/js.h"
+#include "conf/conf.h"
 #include "db/db.h"
 #include "http/request.h"
 
@@ -15,6 +17,8 @@ enum {
 	I_LAST_MODIFIED_MS,
 	I_ACTIONS,
 	I_IS_STARRED,
+	I_SIZE_BYTES,
+	I_QUOTA_BYTES,
 	I_COLS
 };
 _Static_assert((int)I_COLS == REPO_ITEM_COLS, "listing.sql and view-repository.c differ");
@@ -26,6 +30,19 @@ view_repo_state(int64_t state)
 		                            "ORG_MIRROR" };
 
 	return state >= 0 && state < (int64_t)(sizeof NAME / sizeof *NAME) ? NAME[state] : NAME[0];
+}
+
+/* What the repository stores, and what its namespace may. */
+static void
+put_quota_report(json_t *o, const struct db_result *r, int row, int first_col)
+{
+	json_t *report = jo_object(o, "quota_report");
+
+	jo_i64(report, "quota_bytes", db_get_i64(r, row, first_col + I_SIZE_BYTES));
+	if (db_is_null(r, row, first_col + I_QUOTA_BYTES))
+		jo_null(report, "configured_quota");
+	else
+		jo_i64(report, "configured_quota", db_get_i64(r, row, first_col + I_QUOTA_BYTES));
 }
 
 /* A description is cut to 4,000 characters in a list, so that no page grows beyond bounds (Differs: Quay gives all of it). */
@@ -49,5 +66,7 @@ view_repo_item(struct req *rq, const struct db_result *r, int row, int first_col
 		jo_take(o, "popularity", json_real((double)db_get_i64(r, row, first_col + I_ACTIONS)));
 	if (rq->ident.kind != IDENTITY_ANONYMOUS)
 		jo_bool(o, "is_starred", db_get_bool(r, row, first_col + I_IS_STARRED));
+	if (rq->c->conf->feature_quota_management && rq->c->conf->feature_edit_quota)
+		put_quota_report(o, r, row, first_col);
 	return o;
 }

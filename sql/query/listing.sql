@@ -1,6 +1,6 @@
 -- Lists of repositories for the REST API, by id: one statement decides who asks and gives the page. Each way to a right gives
 -- at most a page in the order of its own index, so that the registry's size does not matter.
--- set: repo_item  id int8?, namespace text?, name text?, description text?, is_public bool?, state int2?, last_modified_ms int8?, actions int8?, is_starred bool?
+-- set: repo_item  id int8?, namespace text?, name text?, description text?, is_public bool?, state int2?, last_modified_ms int8?, actions int8?, is_starred bool?, size_bytes int8?, quota_bytes int8?
 
 -- Everything that the caller may see: $6 public ones too, $7 what the caller has rights to, $8 all there are.
 -- name: repo_list_load

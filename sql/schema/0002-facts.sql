@@ -83,12 +83,13 @@ $$;
 
 -- One repository as lists show it: its last change (a tag's start) and the actions of a week only where they are asked for.
 CREATE FUNCTION repo_item(p_id int8, p_caller int8, p_modified bool, p_actions bool)
-RETURNS TABLE (id int8, namespace text, name text, description text, is_public bool, state int2, last_modified_ms int8, actions int8, is_starred bool)
+RETURNS TABLE (id int8, namespace text, name text, description text, is_public bool, state int2, last_modified_ms int8, actions int8, is_starred bool, size_bytes int8, quota_bytes int8)
 LANGUAGE sql STABLE AS $$
 SELECT r.id, n.name, r.name, left(r.description, 4000), r.is_public, r.state,
   CASE WHEN p_modified THEN (SELECT t.start_ms FROM tag t WHERE t.repository_id = r.id ORDER BY t.start_ms DESC LIMIT 1) END,
   CASE WHEN p_actions THEN (SELECT sum(a.actions)::int8 FROM repository_action a WHERE a.repository_id = r.id AND a.day >= (now() AT TIME ZONE 'UTC')::date - 7) END,
-  EXISTS (SELECT 1 FROM star s WHERE s.account_id = p_caller AND s.repository_id = r.id)
+  EXISTS (SELECT 1 FROM star s WHERE s.account_id = p_caller AND s.repository_id = r.id),
+  (SELECT z.size_bytes FROM repository_size z WHERE z.repository_id = r.id), (SELECT q.limit_bytes FROM quota q WHERE q.namespace_id = n.id)
 FROM repository r JOIN account n ON n.id = r.namespace_id WHERE r.id = p_id
 $$;
 

@@ -190,7 +190,9 @@ def test_rights(log):
         api.error(api.bearer(stack, log.owner, "user:read").get(f"user/{tail}"), 403, "insufficient_scope")
 
 
-def test_export_is_off(log):
+@pytest.mark.config(FEATURE_LOG_EXPORT=False)
+def test_export_is_off(alone):
+    log = Log(alone)
     for path in (f"organization/{log.org}", f"repository/{log.repo}", "user"):
         assert log.owner.post(f"{path}/exportlogs", {}).status_code == 405
 
