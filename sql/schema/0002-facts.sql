@@ -155,7 +155,7 @@ CREATE FUNCTION kade_manifest_held(p_id int8, p_window_ms int8) RETURNS bool LAN
 $$ SELECT kade_held_above(ARRAY[p_id], p_id, p_window_ms) $$;
 
 -- Must a manifest stay? More than what readers see: ended tags keep it, too, until they are collected. Upwards as above; its own
--- idleness does not count.
+-- idleness does not count. Scalar sub-selects: of an EXISTS the planner may make a hash of all tags.
 CREATE FUNCTION kade_manifest_kept(p_id int8, p_window_ms int8) RETURNS bool LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN EXISTS (
@@ -169,8 +169,8 @@ BEGIN
         WHERE m.id = up.id AND m.subject IS NOT NULL AND NOT m.is_removed) x)
     SELECT 1 FROM (SELECT up.id, row_number() OVER () AS n FROM up LIMIT 256) w
     WHERE w.n = 256
-      OR (w.id <> p_id AND EXISTS (SELECT 1 FROM manifest m WHERE m.id = w.id AND m.idle_since_ms > kade_now_ms() - p_window_ms))
-      OR EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = w.id));
+      OR (w.id <> p_id AND (SELECT m.idle_since_ms > kade_now_ms() - p_window_ms FROM manifest m WHERE m.id = w.id))
+      OR (SELECT true FROM tag t WHERE t.manifest_id = w.id LIMIT 1));
 END $$;
 
 -- Is a manifest part of an index that can be pulled? One walk from all its parents, however many.
