@@ -1,7 +1,7 @@
 # Sourced by tests/run: the full run, in parts. Each part leaves a record in .kade/build-test/full, so that a run that was
 # interrupted goes on where it was. A record counts as long as the sources that the part tests are the same; it names its own
-# commit. All of them are written to docs/test-results-full.txt; a
-# part that has none of the present sources is "not done" there.
+# commit. All of them are written to docs/test-results-full.txt; for
+# a part whose sources have changed since it says so.
 #   KADE_FUZZ_SECONDS    time for each fuzz target, default 600
 #   KADE_SOAK_SECONDS    time of the soak test, default 1800
 records=$work/full
@@ -111,7 +111,7 @@ write_results()
 		printf '%-44s %6s %6s %7s %7s  %-16s %s\n' part passed failed skipped seconds "date, UTC" commit
 		for part in $(full_parts); do
 			file=$(record_of "$part")
-			if ! is_recorded "$part"; then
+			if [ ! -s "$file" ]; then
 				printf '%-44s not done\n' "$part"
 				missing=$((missing + 1))
 				continue
@@ -119,12 +119,12 @@ write_results()
 			read -r p f s < <(sed -n 's/^counts //p' "$file")
 			all_p=$((all_p + p)) all_f=$((all_f + f)) all_s=$((all_s + s)) seconds=$((seconds + $(sed -n 's/^seconds //p' "$file")))
 			printf '%-44s %6d %6d %7d %7d  %-16s %s %s\n' "$part" "$p" "$f" "$s" "$(sed -n 's/^seconds //p' "$file")" \
-				"$(sed -n 's/^date //p' "$file")" "$(sed -n 's/^commit //p' "$file")" "$(sed -n 's/^detail //p' "$file")"
+				"$(sed -n 's/^date //p' "$file")" "$(sed -n 's/^commit //p' "$file")" "$(sed -n 's/^detail //p' "$file")$(is_recorded "$part" || echo ' (sources have changed since)')"
 		done
 		echo
 		echo "$all_p passed, $all_f failed, $all_s skipped; $((seconds / 60)) minutes; $missing parts not done"
 		for part in $(full_parts); do
-			! is_recorded "$part" || sed -n "s|^said |$part: |p" "$(record_of "$part")"
+			[ ! -s "$(record_of "$part")" ] || sed -n "s|^said |$part: |p" "$(record_of "$part")"
 		done
 	} >"$out.new"
 	mv "$out.new" "$out"
