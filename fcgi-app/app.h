@@ -55,6 +55,7 @@ struct app {
 	_Atomic int64_t schema_asked_us; /* monotonic */
 	_Atomic int64_t stores_checked_us; /* monotonic; when /health/endtoend last wrote to the stores */
 	_Atomic bool stores_ok;
+	_Atomic int64_t woke_us; /* monotonic; when a job was last told of new work */
 };
 
 /* Loads and checks the file. False with a sentence for the operator in why; no secret in it. Called in the parent, at start

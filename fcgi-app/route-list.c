@@ -119,7 +119,8 @@ put_fields(struct buf *b, const struct route *rt)
 	}
 	buf_puts(b, "\n| body | type | |\n|---|---|---|\n");
 	for (const struct field *f = rt->body; f->name != NULL; f++) {
-		buf_putf(b, "| `%s`%s | %s%s", f->name, f->is_required ? " (required)" : "", f->type == FIELD_ANY ? "any" : field_type_words(f->type),
+		buf_putf(b, "| `%s`%s | %s%s", f->name, f->is_required ? " (required)" : "",
+		         f->type == FIELD_ANY ? "any" : field_type_words(f->type),
 		         f->may_be_null ? " or null" : "");
 		put_bounds(b, f);
 		buf_puts(b, " | ");
@@ -132,7 +133,8 @@ static void
 put_row(struct buf *b, const struct route *rt)
 {
 	buf_puts(b, "\n#### `");
-	router_put_methods(b, (rt->methods & HTTP_GET) != 0 ? rt->methods & ~(unsigned)HTTP_HEAD : rt->methods);
+	router_put_methods(b,
+	                   (rt->methods & HTTP_GET) != 0 ? rt->methods & ~(unsigned)HTTP_HEAD : rt->methods);
 	buf_putf(b, " %s`\n\n`%s`: ", route_path_words(b->mem, rt), rt->id);
 	put_text(b, rt->doc != NULL ? rt->doc : "");
 	buf_puts(b, "\n\n");
@@ -181,8 +183,8 @@ bool
 route_list_write(const struct route *const *tables, FILE *f)
 {
 	struct arena *mem = arena_new(0);
-	struct buf    b = BUF(mem);
-	bool          ok;
+	struct buf b = BUF(mem);
+	bool ok;
 
 	buf_puts(&b, "## Calls of the API\n");
 	put_api(&b, tables);
@@ -196,9 +198,9 @@ route_list_write(const struct route *const *tables, FILE *f)
 bool
 route_list_write_openapi(const struct route *const *tables, FILE *f)
 {
-	struct ctx    c = { .mem = arena_new(0) };
+	struct ctx c = { .mem = arena_new(0) };
 	const json_t *o = openapi_document(&c, NULL, tables);
-	bool          ok = json_dumpf(o, f, JSON_INDENT(1)) == 0 && finish(f, "\n", 1);
+	bool ok = json_dumpf(o, f, JSON_INDENT(1)) == 0 && finish(f, "\n", 1);
 
 	arena_free(c.mem);
 	return ok;

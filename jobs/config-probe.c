@@ -2,6 +2,7 @@
  * --online. */
 #include <errno.h>
 #include <libpq-fe.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,8 +10,10 @@
 #include "base/arena.h"
 #include "base/ctx.h"
 #include "config.h"
+#include "net/ca.h"
 #include "net/redis-conf.h"
 #include "net/redis.h"
+#include "net/smtp.h"
 
 static void
 file_check(const char *key, const char *path, struct conf_report *rep)
@@ -232,4 +235,44 @@ config_check_redis(struct ctx *c, const struct conf *conf, struct conf_report *r
 {
 	redis_check(c, "BUILDLOGS_REDIS", &conf->redis_buildlogs, rep);
 	redis_check(c, "USER_EVENTS_REDIS", &conf->redis_userevents, rep);
+}
+
+/* Connects, starts TLS and logs in; sends nothing. A server that is away is no reason not to start: mails wait. */
+void
+config_check_mail(struct ctx *c, const struct conf *conf, struct conf_report *rep)
+{
+	struct smtp_conf sc = { .host = conf->mail_server,
+		                .port = (int)conf->mail_port,
+		                .tls = conf->mail_use_ssl   ? SMTP_TLS
+		                       : conf->mail_use_tls ? SMTP_STARTTLS
+		                                            : SMTP_PLAIN,
+		                .username = conf->mail_username,
+		                .password = conf->mail_password,
+		                .sender = conf->mail_default_sender,
+		                .connect_timeout_ms = 5000 };
+	char ca[] = "/tmp/kade-config-ca.XXXXXX";
+	struct ca_bundle b;
+	struct smtp *s;
+	int fd;
+
+	if (!conf->feature_mailing)
+		return;
+	if (smtp_open(c, &sc, &s) != ERR_NONE) {
+		conf_note(rep, CONF_ERROR, "MAIL_DEFAULT_SENDER", 0, "%s", c->err.text);
+		return;
+	}
+	smtp_close(s);
+	if ((fd = mkstemp(ca)) < 0)
+		return;
+	close(fd);
+	sc.ca_file = ca;
+	if (ca_bundle_load(c, &(struct ca_sources){ .conf_dir = conf->dir }, &b) != ERR_NONE || ca_bundle_write(c, &b, ca) != ERR_NONE ||
+	    smtp_open(c, &sc, &s) != ERR_NONE) {
+		conf_note(rep, CONF_WARNING, "MAIL_SERVER", 0, "%s", c->err.text);
+	} else {
+		if (smtp_probe(c, s) != ERR_NONE)
+			conf_note(rep, CONF_WARNING, "MAIL_SERVER", 0, "%s", c->err.text);
+		smtp_close(s);
+	}
+	unlink(ca);
 }

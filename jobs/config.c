@@ -81,6 +81,7 @@ run_check(struct ctx *c, const struct options *o)
 		if (o->is_online) {
 			config_check_db(c, conf, &o->fleet, &rep);
 			config_check_redis(c, conf, &rep);
+			config_check_mail(c, conf, &rep);
 		}
 	} else if (rep.n_errors == 0) {
 		conf_note(&rep, CONF_ERROR, "", 0, "%s", c->err.text);

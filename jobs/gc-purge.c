@@ -9,11 +9,15 @@
 static void
 abort_upload(struct job *j, struct job_slice *s, const struct purge_upload *u)
 {
-	const struct store_upload_row row = { .id = u->uuid, .offset_bytes = u->offset_bytes, .hash_state = u->hash_state, .store_state = u->store_state };
+	const struct store_upload_row row = { .id = u->uuid,
+		                              .offset_bytes = u->offset_bytes,
+		                              .hash_state = u->hash_state,
+		                              .store_state = u->store_state };
 	struct store *store = store_find(j->setup.stores, str_of(u->location));
 
 	if (store == NULL)
-		log_line(j->c, LOG_LEVEL_WARN, "upload %s: storage %s is not in the configuration any more", u->uuid, u->location);
+		log_line(j->c, LOG_LEVEL_WARN, "upload %s: storage %s is not in the configuration any more",
+		         u->uuid, u->location);
 	else if (store_upload_abort(j->c, store, &row) != ERR_NONE)
 		job_item_failed(j, s, u->uuid);
 }

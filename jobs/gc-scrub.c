@@ -52,7 +52,9 @@ static enum err_kind
 seen(struct ctx *c, void *arg, const char *key, const struct store_info *info)
 {
 	struct scrub *w = arg;
-	struct object o = { .key = str_dup_c(c->mem, key), .size_bytes = info->size_bytes, .changed_ms = info->changed_ms };
+	struct object o = { .key = str_dup_c(c->mem, key),
+		            .size_bytes = info->size_bytes,
+		            .changed_ms = info->changed_ms };
 
 	name_object(c->mem, &o);
 	vec_push(c->mem, &w->found, o);
@@ -66,7 +68,8 @@ find_object(const struct scrub *w, const char *digest, const char *key)
 	for (size_t i = 0; i < w->found.n; i++) {
 		const struct object *o = &w->found.v[i];
 
-		if (o->digest != NULL && strcmp(o->digest, digest) == 0 && (key == NULL ? o->is_standard : strcmp(o->key, key) == 0))
+		if (o->digest != NULL && strcmp(o->digest, digest) == 0 &&
+		    (key == NULL ? o->is_standard : strcmp(o->key, key) == 0))
 			return (int)i;
 	}
 	return -1;
@@ -84,7 +87,8 @@ ask_known(struct ctx *c, struct scrub *w)
 			digests[n++] = str_of(w->found.v[i].digest);
 	TRY(db_exec(c, STMT_SCRUB_KNOWN, DB_ARGS(db_str(w->store->name), db_str_array(digests, n)), &r));
 	for (int row = 0; row < r->rows; row++) {
-		const int at = find_object(w, db_get_str(r, row, SCRUB_KNOWN_DIGEST), db_get_str(r, row, SCRUB_KNOWN_KEY));
+		const int at = find_object(w, db_get_str(r, row, SCRUB_KNOWN_DIGEST),
+		                           db_get_str(r, row, SCRUB_KNOWN_KEY));
 		if (at >= 0)
 			w->found.v[at].is_known = true;
 	}
@@ -98,7 +102,8 @@ is_old(const struct job *j, const struct object *o)
 	const struct conf *cf = j->c->conf;
 	const int64_t window_ms = push_window_ms(j->c), retention_ms = cf->kade_object_retention_s * 1000;
 
-	return o->changed_ms != 0 && o->changed_ms < clock_now_ms() - (window_ms > retention_ms ? window_ms : retention_ms);
+	return o->changed_ms != 0 &&
+	       o->changed_ms < clock_now_ms() - (window_ms > retention_ms ? window_ms : retention_ms);
 }
 
 static enum err_kind
@@ -112,16 +117,21 @@ unknown(struct scrub *w, const struct object *o)
 	w->s->n.bytes += o->size_bytes;
 	if (told && o->digest != NULL && is_old(j, o)) {
 		TRY(db_exec(j->c, STMT_SCRUB_CONDEMN,
-		            DB_ARGS(db_str(w->store->name), db_str(o->digest), db_str(o->is_standard ? "" : o->key), db_i64(o->size_bytes)), &r));
+		            DB_ARGS(db_str(w->store->name), db_str(o->digest),
+		                    db_str(o->is_standard ? "" : o->key), db_i64(o->size_bytes)),
+		            &r));
 		if (r->rows > 0) {
 			w->s->n.done++;
-			printf("condemned %s %s: %lld bytes\n", w->store->name, o->key, (long long)o->size_bytes);
+			printf("condemned %s %s: %lld bytes\n", w->store->name, o->key,
+			       (long long)o->size_bytes);
 			return ERR_NONE;
 		}
 	}
 	w->s->n.skipped++;
 	printf("unknown %s %s: %lld bytes%s\n", w->store->name, o->key, (long long)o->size_bytes,
-	       o->digest == NULL ? ", not a key of a blob" : is_old(j, o) ? "" : ", too young to be removed");
+	       o->digest == NULL ? ", not a key of a blob"
+	       : is_old(j, o)    ? ""
+	                         : ", too young to be removed");
 	return ERR_NONE;
 }
 
@@ -132,7 +142,9 @@ find_unknown(struct job *j, struct job_slice *s, struct store *store, const char
 
 	for (;;) {
 		struct scrub w = { .j = j, .s = s, .store = store };
-		const enum err_kind e = store_list(j->c, store, &(struct store_list){ .prefix = prefix, .after = after, .seen = seen, .arg = &w });
+		const enum err_kind e = store_list(
+		    j->c, store,
+		    &(struct store_list){ .prefix = prefix, .after = after, .seen = seen, .arg = &w });
 
 		if (e != ERR_NONE && !w.is_full)
 			return e;
@@ -160,13 +172,15 @@ find_lost(struct job *j, struct job_slice *s, struct store *store, const char *a
 	struct lost_range range = { .store = store, .go_on = go_on, .arg = j };
 
 	range.from = str_fmt(j->c->mem, "%s:%02x", alg, slice);
-	range.upto = slice == 0xff ? str_fmt(j->c->mem, "%s;", alg) : str_fmt(j->c->mem, "%s:%02x", alg, slice + 1);
+	range.upto =
+	    slice == 0xff ? str_fmt(j->c->mem, "%s;", alg) : str_fmt(j->c->mem, "%s:%02x", alg, slice + 1);
 	TRY(lost_find(j->c, &range, &n));
 	s->n.selected += n.looked_at;
 	s->n.done += n.looked_at - n.lost;
 	if (n.lost == 0)
 		return ERR_NONE;
-	(void)err_set(j->c, ERR_STORE, "%lld objects are missing or damaged, %lld bytes", (long long)n.lost, (long long)n.bytes);
+	(void)err_set(j->c, ERR_STORE, "%lld objects are missing or damaged, %lld bytes", (long long)n.lost,
+	              (long long)n.bytes);
 	job_item_failed(j, s, store->name);
 	return ERR_NONE;
 }

@@ -38,7 +38,9 @@ swept_add(struct swept *w, const struct db_result *r, int i)
 static struct db_args
 swept_args(const struct swept *w)
 {
-	return (struct db_args){ .n = 3, .v = { db_str_array(w->digests, w->n), db_str_array(w->locations, w->n), db_str_array(w->keys, w->n) } };
+	return (struct db_args){ .n = 3,
+		                 .v = { db_str_array(w->digests, w->n), db_str_array(w->locations, w->n),
+		                        db_str_array(w->keys, w->n) } };
 }
 
 /* Deletes one object. ERR_NONE: the store says that it is gone. */
@@ -62,7 +64,8 @@ remove_object(struct job *j, const struct db_result *r, int i)
 	case STORE_UNKNOWN:
 		break;
 	}
-	return err_set(j->c, ERR_STORE, "storage %s did not say what became of it: %.300s", location, j->c->err.text);
+	return err_set(j->c, ERR_STORE, "storage %s did not say what became of it: %.300s", location,
+	               j->c->err.text);
 }
 
 static void
@@ -74,7 +77,8 @@ sweep_one(struct job *j, struct job_slice *s, const struct db_result *r, int i, 
 	if (fate == 1) {
 		s->n.done++; /* the row alone went: the object is a living blob's */
 	} else if (fate == 2) {
-		(void)err_set(j->c, ERR_BUG, "a placement names an object that is being deleted: it is left alone");
+		(void)err_set(j->c, ERR_BUG,
+		              "a placement names an object that is being deleted: it is left alone");
 		job_item_failed(j, s, digest);
 	} else if (remove_object(j, r, i) != ERR_NONE) {
 		job_item_failed(j, s, digest);
@@ -82,7 +86,8 @@ sweep_one(struct job *j, struct job_slice *s, const struct db_result *r, int i, 
 		swept_add(gone, r, i);
 		s->n.done++;
 		gc_metric(j, "quay_gc_storage_blobs_deleted_total", 1);
-		log_line(j->c, LOG_LEVEL_DEBUG, "%s deleted from %s", digest, db_get_str(r, i, SWEEP_START_LOCATION));
+		log_line(j->c, LOG_LEVEL_DEBUG, "%s deleted from %s", digest,
+		         db_get_str(r, i, SWEEP_START_LOCATION));
 	}
 }
 
@@ -142,12 +147,17 @@ verify(struct job *j, struct store *store, const struct own *o, const char *key)
 
 	sha256_start(&h.sha);
 	TRY(store_get(j->c, store,
-	              &(struct store_get){ .key = key, .range = STORE_WHOLE, .buf = arena_array(j->c->mem, READ_BYTES, 1), .buf_bytes = READ_BYTES,
-	                                   .sink = hash_more, .arg = &h }));
+	              &(struct store_get){ .key = key,
+	                                   .range = STORE_WHOLE,
+	                                   .buf = arena_array(j->c->mem, READ_BYTES, 1),
+	                                   .buf_bytes = READ_BYTES,
+	                                   .sink = hash_more,
+	                                   .arg = &h }));
 	arena_rewind(j->c->mem, mark);
 	sha256_end(&h.sha, sum);
 	hex_put(hex, sum, sizeof sum);
-	if (h.n != o->size_bytes || (str_starts(str_of(o->digest), STR("sha256:")) && strcmp(hex, o->digest + 7) != 0))
+	if (h.n != o->size_bytes ||
+	    (str_starts(str_of(o->digest), STR("sha256:")) && strcmp(hex, o->digest + 7) != 0))
 		return err_set(j->c, ERR_STORE, "%s: the copy under its standard key is damaged", o->digest);
 	return ERR_NONE;
 }
@@ -166,9 +176,12 @@ move_one(struct job *j, const struct own *o, bool *moved)
 	TRY(db_exec(j->c, STMT_OWN_KEY_ANNOUNCE, DB_ARGS(db_str(o->digest), db_str(o->location)), &r));
 	if (r->rows == 0)
 		return ERR_NONE; /* it is being deleted again */
-	TRY(store_copy(j->c, store, &(struct store_copy){ .from = store, .from_key = o->key, .to_key = key, .size_bytes = o->size_bytes }));
+	TRY(store_copy(j->c, store,
+	               &(struct store_copy){
+	                   .from = store, .from_key = o->key, .to_key = key, .size_bytes = o->size_bytes }));
 	TRY(verify(j, store, o, key));
-	TRY(db_exec(j->c, STMT_OWN_KEY_SETTLE, DB_ARGS(db_str(o->digest), db_str(o->location), db_str(o->key)), &r));
+	TRY(db_exec(j->c, STMT_OWN_KEY_SETTLE,
+	            DB_ARGS(db_str(o->digest), db_str(o->location), db_str(o->key)), &r));
 	*moved = db_get_bool(r, 0, OWN_KEY_SETTLE_MOVED);
 	return ERR_NONE;
 }
@@ -181,8 +194,10 @@ gc_move_own_keys(struct job *j, struct job_slice *s)
 	TRY(db_exec(j->c, STMT_OWN_KEY_DUE, DB_ARGS(gc_locations(j), db_i64(s->max_items)), &r));
 	s->n.selected = r->rows;
 	for (int i = 0; i < r->rows && job_go_on(j); i++) {
-		const struct own o = { .digest = db_get_str(r, i, OWN_KEY_DUE_DIGEST), .location = db_get_str(r, i, OWN_KEY_DUE_LOCATION),
-			               .key = db_get_str(r, i, OWN_KEY_DUE_KEY), .size_bytes = db_get_i64(r, i, OWN_KEY_DUE_SIZE_BYTES) };
+		const struct own o = { .digest = db_get_str(r, i, OWN_KEY_DUE_DIGEST),
+			               .location = db_get_str(r, i, OWN_KEY_DUE_LOCATION),
+			               .key = db_get_str(r, i, OWN_KEY_DUE_KEY),
+			               .size_bytes = db_get_i64(r, i, OWN_KEY_DUE_SIZE_BYTES) };
 		bool moved;
 
 		if (move_one(j, &o, &moved) != ERR_NONE)

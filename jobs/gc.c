@@ -83,7 +83,8 @@ gc_count(struct job *j, struct job_slice *s, const struct collected *n)
 }
 
 static enum err_kind
-by_model(struct job *j, struct job_slice *s, enum err_kind (*collect)(struct ctx *, int64_t, struct collected *))
+by_model(struct job *j, struct job_slice *s,
+         enum err_kind (*collect)(struct ctx *, int64_t, struct collected *))
 {
 	struct collected n = { 0 };
 
@@ -120,8 +121,10 @@ links(struct job *j, struct job_slice *s)
 static bool
 is_on(const struct conf *cf, const char **off)
 {
-	*off = "FEATURE_GARBAGE_COLLECTION, FEATURE_REPOSITORY_GARBAGE_COLLECTION and FEATURE_NAMESPACE_GARBAGE_COLLECTION are off";
-	return cf->feature_garbage_collection || cf->feature_repository_garbage_collection || cf->feature_namespace_garbage_collection;
+	*off = "FEATURE_GARBAGE_COLLECTION, FEATURE_REPOSITORY_GARBAGE_COLLECTION and "
+	       "FEATURE_NAMESPACE_GARBAGE_COLLECTION are off";
+	return cf->feature_garbage_collection || cf->feature_repository_garbage_collection ||
+	       cf->feature_namespace_garbage_collection;
 }
 
 /* Slices are small: a push that needs a row of one waits for its end. */
@@ -129,8 +132,14 @@ static const struct job_step STEPS[] = {
 	{ .name = "expired tags", .is_on = content_is_on, .slice = expired, .slice_items = 100 },
 	{ .name = "tags", .is_on = content_is_on, .slice = tags, .slice_items = 100 },
 	{ .name = "namespaces", .is_on = namespaces_are_on, .slice = gc_namespaces, .slice_items = 100 },
-	{ .name = "repositories", .is_on = repositories_are_on, .slice = gc_repositories, .slice_items = 100 },
-	{ .name = "namespaces that are empty now", .is_on = namespaces_are_on, .slice = gc_namespaces, .slice_items = 100 },
+	{ .name = "repositories",
+	  .is_on = repositories_are_on,
+	  .slice = gc_repositories,
+	  .slice_items = 100 },
+	{ .name = "namespaces that are empty now",
+	  .is_on = namespaces_are_on,
+	  .slice = gc_namespaces,
+	  .slice_items = 100 },
 	{ .name = "manifests", .is_on = content_is_on, .slice = manifests, .slice_items = 50 },
 	{ .name = "links", .is_on = content_is_on, .slice = links, .slice_items = 100 },
 	{ .name = "objects", .is_on = content_is_on, .slice = gc_sweep, .slice_items = 100 },
@@ -141,13 +150,17 @@ static const struct job_step STEPS[] = {
 static const struct job_option OPTIONS[] = {
 	[GC_SCRUB] = { "scrub", NULL, "compares a slice of the storage with the database; reports only" },
 	[GC_PREFIX] = { "prefix", "XX", "of --scrub: the slice, two hex digits; unset: each day another" },
-	[GC_REMOVE_UNKNOWN] = { "remove-unknown", NULL, "of --scrub: old objects that no row knows are removed by the next runs" },
-	[GC_EXPLAIN] = { "explain", "WHAT", "why NAMESPACE/REPOSITORY[:TAG|@DIGEST] or DIGEST is kept, and what would go with it" },
+	[GC_REMOVE_UNKNOWN] = { "remove-unknown", NULL,
+	                        "of --scrub: old objects that no row knows are removed by the next runs" },
+	[GC_EXPLAIN] = { "explain", "WHAT",
+	                 "why NAMESPACE/REPOSITORY[:TAG|@DIGEST] or DIGEST is kept, and what would go with "
+	                 "it" },
 	{ 0 },
 };
 static const struct job_def GC = {
 	.name = "gc",
-	.doc = "Removes what nothing refers to any more: tags past their time, manifests, blobs, objects; deleted repositories and namespaces.",
+	.doc = "Removes what nothing refers to any more: tags past their time, manifests, blobs, objects; "
+	       "deleted repositories and namespaces.",
 	.id = JOB_ID_GC,
 	.lock = JOB_LOCK_FLEET,
 	.flags = JOB_STORES | JOB_DELETES_OBJECTS | JOB_NOT_WITHOUT_PUSHES,

@@ -22,8 +22,9 @@ print_users(struct ctx *c, const char *digest)
 	for (int i = 0; i < r->rows; i++) {
 		const char *tag = db_get_str(r, i, BLOB_USERS_TAG);
 
-		printf("  needed by %s/%s%s%s%s\n", db_get_str(r, i, BLOB_USERS_NAMESPACE), db_get_str(r, i, BLOB_USERS_REPOSITORY),
-		       tag == NULL ? "@" : ":", tag == NULL ? db_get_str(r, i, BLOB_USERS_MANIFEST) : tag,
+		printf("  needed by %s/%s%s%s%s\n", db_get_str(r, i, BLOB_USERS_NAMESPACE),
+		       db_get_str(r, i, BLOB_USERS_REPOSITORY), tag == NULL ? "@" : ":",
+		       tag == NULL ? db_get_str(r, i, BLOB_USERS_MANIFEST) : tag,
 		       db_is_null(r, i, BLOB_USERS_ENDED_MS) ? "" : " (ended)");
 	}
 	return ERR_NONE;
@@ -32,7 +33,8 @@ print_users(struct ctx *c, const char *digest)
 static enum err_kind
 look(struct ctx *c, const struct lost_range *range, const struct db_result *r, int i, struct lost_counts *n)
 {
-	const char *digest = db_get_str(r, i, SCRUB_PLACEMENTS_DIGEST), *own = db_get_str(r, i, SCRUB_PLACEMENTS_KEY);
+	const char *digest = db_get_str(r, i, SCRUB_PLACEMENTS_DIGEST),
+	           *own = db_get_str(r, i, SCRUB_PLACEMENTS_KEY);
 	const int64_t size = db_get_i64(r, i, SCRUB_PLACEMENTS_SIZE_BYTES);
 	struct store_info info;
 	char key[STORE_KEY_MAX];
@@ -46,7 +48,8 @@ look(struct ctx *c, const struct lost_range *range, const struct db_result *r, i
 	n->lost++;
 	n->bytes += size;
 	if (info.exists)
-		printf("damaged %s %s: %lld bytes, %lld are wanted\n", range->store->name, digest, (long long)info.size_bytes, (long long)size);
+		printf("damaged %s %s: %lld bytes, %lld are wanted\n", range->store->name, digest,
+		       (long long)info.size_bytes, (long long)size);
 	else
 		printf("missing %s %s: %lld bytes\n", range->store->name, digest, (long long)size);
 	return print_users(c, digest);
@@ -63,7 +66,9 @@ lost_find(struct ctx *c, const struct lost_range *range, struct lost_counts *n)
 		const struct db_result *r;
 
 		TRY(db_exec(c, STMT_SCRUB_PLACEMENTS,
-		            DB_ARGS(db_str(range->store->name), db_str(range->from), db_str(range->upto), db_str(after), db_i64(PAGE)), &r));
+		            DB_ARGS(db_str(range->store->name), db_str(range->from), db_str(range->upto),
+		                    db_str(after), db_i64(PAGE)),
+		            &r));
 		rows = r->rows;
 		for (int i = 0; i < rows; i++)
 			TRY(look(c, range, r, i, n));

@@ -10,7 +10,7 @@ struct ctx;
 struct store;
 struct lost_range {
 	struct store *store;
-	const char *from, *upto; /* digests: from <= d < upto */
+	const char *from, *upto;  /* digests: from <= d < upto */
 	bool (*go_on)(void *arg); /* NULL: to the end */
 	void *arg;
 };

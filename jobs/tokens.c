@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "job.h"
+#include "model/mail-code.h"
 
 static struct db_arg
 keep(const struct job *j)
@@ -55,10 +56,20 @@ mail_codes(struct job *j, struct job_slice *s)
 	return count(s, r);
 }
 
+static enum err_kind
+invitations(struct job *j, struct job_slice *s)
+{
+	const struct db_result *r;
+
+	TRY(db_exec(j->c, STMT_TEAM_INVITE_REMOVE_EXPIRED, DB_ARGS(db_i64(TEAM_INVITE_LIFE_S * 1000), db_i64(s->max_items)), &r));
+	return count(s, r);
+}
+
 static void
 due_args(const struct job *j, struct db_args *a)
 {
 	db_args_add(a, keep(j));
+	db_args_add(a, db_i64(TEAM_INVITE_LIFE_S * 1000));
 }
 
 /* Titles are chosen by people, who may see them; the tokens themselves are not in the database. */
@@ -82,11 +93,12 @@ static const struct job_step STEPS[] = {
 	{.name = "app tokens",  .is_on = app_tokens_end, .slice = app_tokens, .slice_items = 500 },
 	{ .name = "OAuth codes",  .slice = oauth_codes, .slice_items = 500 },
 	{ .name = "mail codes",                    .slice = mail_codes, .slice_items = 500 },
+	{ .name = "invitations",                   .slice = invitations, .slice_items = 500 },
 	{ .name = NULL},
 };
 static const struct job_def TOKENS = {
 	.name = "tokens",
-	.doc = "Removes app tokens that expired a while ago, and expired codes of OAuth and mails.",
+	.doc = "Removes app tokens that expired a while ago, and expired codes of OAuth, mails and invitations.",
 	.id = JOB_ID_TOKENS,
 	.lock = JOB_LOCK_FLEET,
 	.due = STMT_TOKEN_DUE,

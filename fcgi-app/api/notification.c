@@ -72,7 +72,7 @@ api_note(struct req *rq)
 static enum err_kind
 api_note_create(struct req *rq)
 {
-	const struct notification_new n = { .of = NOTIFICATION_REPOSITORY, .namespace_id = rq->facts.namespace_id, .event = js_str(rq->body, "event"),
+	const struct notification_new n = { .of = NOTIFICATION_REPOSITORY, .namespace_id = rq->facts.namespace_id, .repository_id = rq->facts.repository_id, .event = js_str(rq->body, "event"),
 		                            .method = js_str(rq->body, "method"), .config = json_object_get(rq->body, "config"),
 		                            .event_config = json_object_get(rq->body, "eventConfig") };
 	const struct db_result       *r;

@@ -23,8 +23,8 @@
 static bool
 is_listed(const struct conf *cf, const struct route *rt)
 {
-	return strncmp(rt->path, SUBJECT_PREFIX, sizeof SUBJECT_PREFIX - 1) == 0 && (rt->flags & ROUTE_UNSERVED) == 0 &&
-	       (cf == NULL || route_is_on(cf, rt));
+	return strncmp(rt->path, SUBJECT_PREFIX, sizeof SUBJECT_PREFIX - 1) == 0 &&
+	       (rt->flags & ROUTE_UNSERVED) == 0 && (cf == NULL || route_is_on(cf, rt));
 }
 
 /* One member of a body, with what is checked before the handler runs. */
@@ -82,7 +82,7 @@ put_body(json_t *op, const struct route *rt)
 static void
 put_parameters(struct ctx *c, json_t *op, const struct route *rt)
 {
-	json_t     *list = jo_array(op, "parameters"), *o;
+	json_t *list = jo_array(op, "parameters"), *o;
 	const char *name, *kind;
 
 	for (size_t i = 0; (kind = route_capture(c->mem, rt, i, &name)) != NULL; i++) {
@@ -91,7 +91,9 @@ put_parameters(struct ctx *c, json_t *op, const struct route *rt)
 		jo_str(o, "in", "path");
 		jo_bool(o, "required", true);
 		if (strcmp(kind, "repopath") == 0)
-			jo_str(o, "description", "Namespace and name of the repository, with the slash between them as it is: namespace/name.");
+			jo_str(o, "description",
+			       "Namespace and name of the repository, with the slash between them as it is: "
+			       "namespace/name.");
 		jo_str(jo_object(o, "schema"), "type", strcmp(kind, "int") == 0 ? "integer" : "string");
 	}
 	for (const struct param *p = rt->query; p != NULL && p->name != NULL; p++) {
@@ -136,7 +138,7 @@ static void
 put_operation(struct ctx *c, json_t *op, const struct route *rt)
 {
 	const char *features[ROUTE_FEATURES + 1];
-	json_t     *list;
+	json_t *list;
 
 	jo_str(op, "operationId", rt->id);
 	ja_str(jo_array(op, "tags"), SUBJECTS[subject_of(rt)].tag);
@@ -161,11 +163,15 @@ static void
 put_path(struct ctx *c, json_t *paths, const struct route *rt)
 {
 	static const struct {
-		unsigned    method;
+		unsigned method;
 		const char *name;
-	} METHOD[] = { { HTTP_GET, "get" }, { HTTP_POST, "post" }, { HTTP_PUT, "put" }, { HTTP_PATCH, "patch" }, { HTTP_DELETE, "delete" } };
+	} METHOD[] = { { HTTP_GET, "get" },
+		       { HTTP_POST, "post" },
+		       { HTTP_PUT, "put" },
+		       { HTTP_PATCH, "patch" },
+		       { HTTP_DELETE, "delete" } };
 	const char *name = route_path_words(c->mem, rt);
-	json_t     *path = json_object_get(paths, name);
+	json_t *path = json_object_get(paths, name);
 
 	if (path == NULL)
 		path = jo_object(paths, name);
@@ -183,7 +189,9 @@ put_info(json_t *o, const struct conf *cf)
 	info = jo_object(o, "info");
 	jo_str(info, "title", cf != NULL && cf->registry_title != NULL ? cf->registry_title : "Kade");
 	jo_str(info, "version", "v1");
-	jo_str(info, "description", "The REST API of the registry. Every GET is answered to HEAD too. Unknown members of a body are let through.");
+	jo_str(info, "description",
+	       "The REST API of the registry. Every GET is answered to HEAD too. Unknown members of a body "
+	       "are let through.");
 	jo_str(ja_object(jo_array(o, "servers")), "url", cf != NULL ? cf->base_url : "/");
 }
 
@@ -196,11 +204,14 @@ put_schemes(struct ctx *c, json_t *components, const struct conf *cf)
 	jo_str(o, "type", "apiKey");
 	jo_str(o, "in", "cookie");
 	jo_str(o, "name", "_csrf_token");
-	jo_str(o, "description", "What signing in gives. Calls that change something show the session's CSRF token in the header X-CSRF-Token.");
+	jo_str(o, "description",
+	       "What signing in gives. Calls that change something show the session's CSRF token in the "
+	       "header X-CSRF-Token.");
 	o = jo_object(all, "oauth");
 	jo_str(o, "type", "oauth2");
 	flow = jo_object(jo_object(o, "flows"), "implicit");
-	jo_str(flow, "authorizationUrl", str_fmt(c->mem, "%s/oauth/authorize", cf != NULL ? cf->base_url : ""));
+	jo_str(flow, "authorizationUrl",
+	       str_fmt(c->mem, "%s/oauth/authorize", cf != NULL ? cf->base_url : ""));
 	scopes = jo_object(flow, "scopes");
 	for (size_t i = 0; i < SCOPE_COUNT; i++)
 		jo_str(scopes, SCOPES[i].name, SCOPES[i].description);
@@ -210,18 +221,22 @@ put_schemes(struct ctx *c, json_t *components, const struct conf *cf)
 static void
 put_refused(json_t *components)
 {
-	static const char *const TEXTS[] = { "detail", "error_message", "error_type", "title", "type", "error" };
+	static const char *const TEXTS[] = {
+		"detail", "error_message", "error_type", "title", "type", "error"
+	};
 	json_t *schema = jo_object(jo_object(components, "schemas"), "Refusal"), *properties, *o;
 
 	jo_str(schema, "type", "object");
 	properties = jo_object(schema, "properties");
 	for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++)
 		jo_str(jo_object(properties, TEXTS[i]), "type", "string");
-	jo_str(jo_object(properties, "message"), "description", "A text, or an object of texts by the name of a query parameter.");
+	jo_str(jo_object(properties, "message"), "description",
+	       "A text, or an object of texts by the name of a query parameter.");
 	jo_str(jo_object(properties, "status"), "type", "integer");
 	o = jo_object(jo_object(components, "responses"), "Refused");
 	jo_str(o, "description", "Refused: the body says why.");
-	jo_str(jo_object(jo_object(jo_object(o, "content"), "application/json"), "schema"), "$ref", "#/components/schemas/Refusal");
+	jo_str(jo_object(jo_object(jo_object(o, "content"), "application/json"), "schema"), "$ref",
+	       "#/components/schemas/Refusal");
 }
 
 static void
@@ -231,7 +246,7 @@ put_tags(json_t *o, const bool *is_used)
 
 	for (size_t i = 0; i < SUBJECT_COUNT; i++) {
 		size_t first = 0;
-		bool   any = false;
+		bool any = false;
 		while (strcmp(SUBJECTS[first].tag, SUBJECTS[i].tag) != 0)
 			first++;
 		for (size_t k = i; k < SUBJECT_COUNT; k++)
@@ -248,7 +263,7 @@ json_t *
 openapi_document(struct ctx *c, const struct conf *conf, const struct route *const *tables)
 {
 	json_t *o = js_object(c), *paths, *components;
-	bool   *is_used = ARENA_ARRAY(c->mem, bool, SUBJECT_COUNT);
+	bool *is_used = ARENA_ARRAY(c->mem, bool, SUBJECT_COUNT);
 
 	put_info(o, conf);
 	paths = jo_object(o, "paths");
@@ -270,13 +285,20 @@ openapi_document(struct ctx *c, const struct conf *conf, const struct route *con
 static enum err_kind
 api_openapi(struct req *rq)
 {
-	res_body(rq, 200, "application/json", js_dump(rq->c, openapi_document(rq->c, rq->c->conf, app_routes())));
+	res_body(rq, 200, "application/json",
+	         js_dump(rq->c, openapi_document(rq->c, rq->c->conf, app_routes())));
 	return ERR_NONE;
 }
 
-const struct route API_OPENAPI_ROUTES[] = {
-	{ .id = "openapi", .methods = HTTP_GET | HTTP_HEAD, .path = "/api/v1/ui/openapi.json", .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NONE,
-	  .rate = RATE_API_READ, .flags = ROUTE_ANONYMOUS_OK | ROUTE_INTERNAL, .mem_bytes = MEM_BYTES, .run = api_openapi,
-	  .doc = "All calls of the API as an OpenAPI 3.0 document." },
-	{ .id = NULL }
-};
+const struct route API_OPENAPI_ROUTES[] = { { .id = "openapi",
+	                                      .methods = HTTP_GET | HTTP_HEAD,
+	                                      .path = "/api/v1/ui/openapi.json",
+	                                      .proto = PROTO_API,
+	                                      .auth = AUTH_API,
+	                                      .perm = PERM_NONE,
+	                                      .rate = RATE_API_READ,
+	                                      .flags = ROUTE_ANONYMOUS_OK | ROUTE_INTERNAL,
+	                                      .mem_bytes = MEM_BYTES,
+	                                      .run = api_openapi,
+	                                      .doc = "All calls of the API as an OpenAPI 3.0 document." },
+	                                    { .id = NULL } };

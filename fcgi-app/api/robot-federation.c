@@ -20,14 +20,12 @@ static const struct say SAY_DUPLICATE = { 400, "invalid_request", "Duplicate fed
 
 static const struct field ITEM[] = { F_STR("issuer", F_REQUIRED, .doc = "The issuer's URL."),
 	                             F_STR("subject", F_REQUIRED, .doc = "The subject of its tokens."),
+	                             F_ARRAY("audiences", .doc = "Audiences of which its tokens must name one; none: any."),
 	                             F_END };
-struct federation {
-	struct str *issuers, *subjects;
-	size_t n;
-};
+static const struct say SAY_AUDIENCES = { 400, "invalid_request", "audiences must be a list of strings" };
 
 static bool
-is_known(const struct federation *f, struct str issuer, struct str subject)
+is_known(const struct robot_issuers *f, struct str issuer, struct str subject)
 {
 	for (size_t i = 0; i < f->n; i++)
 		if (str_eq(f->issuers[i], issuer) && str_eq(f->subjects[i], subject))
@@ -35,11 +33,29 @@ is_known(const struct federation *f, struct str issuer, struct str subject)
 	return false;
 }
 
+/* What stands in the row: the list as JSON, "" for none. */
+static enum err_kind
+audiences_of(struct req *rq, const json_t *item, struct str *out)
+{
+	const json_t *list = json_object_get(item, "audiences"), *v;
+	size_t i;
+
+	*out = STR("");
+	json_array_foreach(list, i, v)
+	{
+		if (!json_is_string(v) || json_string_length(v) == 0)
+			return err_say(rq->c, ERR_BAD_INPUT, &SAY_AUDIENCES);
+	}
+	if (json_array_size(list) > 0)
+		*out = js_dump(rq->c, list);
+	return ERR_NONE;
+}
+
 /* The body is an array: checked item by item. At most as many entries as the body's limit of values allows. */
 static enum err_kind
 federation_prepare(struct req *rq)
 {
-	struct federation *f = ARENA_NEW(rq->c->mem, struct federation);
+	struct robot_issuers *f = ARENA_NEW(rq->c->mem, struct robot_issuers);
 	json_t *root, *item;
 	size_t i;
 
@@ -48,6 +64,7 @@ federation_prepare(struct req *rq)
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_REQUEST, "The body is not of type 'array'");
 	f->issuers = ARENA_ARRAY(rq->c->mem, struct str, json_array_size(root) + 1);
 	f->subjects = ARENA_ARRAY(rq->c->mem, struct str, json_array_size(root) + 1);
+	f->audiences = ARENA_ARRAY(rq->c->mem, struct str, json_array_size(root) + 1);
 	json_array_foreach(root, i, item)
 	{
 		TRY(field_check(rq, item, ITEM));
@@ -58,6 +75,7 @@ federation_prepare(struct req *rq)
 			return err_say(rq->c, ERR_BAD_INPUT, &SAY_NOT_URL);
 		if (is_known(f, issuer, subject))
 			return err_say(rq->c, ERR_BAD_INPUT, &SAY_DUPLICATE);
+		TRY(audiences_of(rq, item, &f->audiences[f->n]));
 		f->issuers[f->n] = issuer;
 		f->subjects[f->n++] = subject;
 	}
@@ -66,9 +84,12 @@ federation_prepare(struct req *rq)
 }
 
 static void
-add_entry(json_t *list, struct str issuer, struct str subject)
+add_entry(json_t *list, struct str issuer, struct str subject, struct str audiences)
 {
-	json_t *o = ja_object(list);
+	json_t *o = ja_object(list), *a = audiences.n == 0 ? NULL : json_loadb(audiences.p, audiences.n, 0, NULL);
+
+	if (a != NULL)
+		jo_take(o, "audiences", a);
 
 	jo_strn(o, "issuer", issuer);
 	jo_strn(o, "subject", subject);
@@ -95,22 +116,22 @@ api_federation_get(struct req *rq)
 	TRY(db_exec(rq->c, STMT_ROBOT_FEDERATION, DB_ARGS(db_i64(id)), &r));
 	for (int i = 0; i < r->rows; i++)
 		add_entry(list, db_get_strn(r, i, ROBOT_FEDERATION_ISSUER),
-		          db_get_strn(r, i, ROBOT_FEDERATION_SUBJECT));
+		          db_get_strn(r, i, ROBOT_FEDERATION_SUBJECT), db_get_strn(r, i, ROBOT_FEDERATION_AUDIENCES));
 	return answer(rq, list);
 }
 
 static enum err_kind
 api_federation_set(struct req *rq)
 {
-	const struct federation *f = rq->prepared;
+	const struct robot_issuers *f = rq->prepared;
 	struct robot_owner o;
 	json_t *list = js_array(rq->c), *log = js_object(rq->c);
 	int64_t id;
 
 	TRY(robot_owner_get(rq, &o, &id));
-	TRY(robot_set_federation(rq->c, id, f->issuers, f->subjects, f->n));
+	TRY(robot_set_federation(rq->c, id, f));
 	for (size_t i = 0; i < f->n; i++)
-		add_entry(list, f->issuers[i], f->subjects[i]);
+		add_entry(list, f->issuers[i], f->subjects[i], f->audiences[i]);
 	jo_take(log, "config", json_deep_copy(list));
 	jo_strn(log, "robot", o.short_name);
 	TRY(log_action(rq, AUDIT_create_robot_federation, o.id, 0, log));
@@ -125,7 +146,7 @@ api_federation_delete(struct req *rq)
 	int64_t id;
 
 	TRY(robot_owner_get(rq, &o, &id));
-	TRY(robot_set_federation(rq->c, id, NULL, NULL, 0));
+	TRY(robot_set_federation(rq->c, id, NULL));
 	jo_strn(log, "robot", o.short_name);
 	TRY(log_action(rq, AUDIT_delete_robot_federation, o.id, 0, log));
 	res_empty(rq, 204);

@@ -11,11 +11,12 @@
 #include "http/response.h"
 #include "api/routes.h"
 #include "model/audit.h"
+#include "model/invite.h"
 
 static const struct field SIGNIN[] = {
 	F_STR("username", F_REQUIRED, .doc = "Name or e-mail address."),
 	F_STR("password", F_REQUIRED, .doc = "The password."),
-	F_STR("invite_code", .doc = "Code of a team invitation to accept."),
+	F_STR("invite_code", F_NULL, .doc = "Code of a team invitation, which confirms the address that it went to."),
 	F_END
 };
 static const struct field VERIFY[] = { F_STR("password", F_REQUIRED, .doc = "The password of the user signed in."), F_END };
@@ -60,8 +61,13 @@ api_signin(struct req *rq)
 		return refused(rq, false, true, rq->c->err.say->message);
 	TRY(e);
 	TRY(db_exec(rq->c, STMT_ACCOUNT_BY_NAME, DB_ARGS(db_str(id.name)), &r));
-	if (rq->c->conf->feature_mailing && !db_get_bool(r, 0, ACCOUNT_BY_NAME_IS_VERIFIED))
-		return refused(rq, true, false, NULL);
+	if (rq->c->conf->feature_mailing && !db_get_bool(r, 0, ACCOUNT_BY_NAME_IS_VERIFIED)) {
+		bool verified = false;
+		if (!rq->c->conf->is_readonly)
+			TRY(invite_verifies(rq->c, &rq->app->login->secrets, js_str(rq->body, "invite_code"), db_get_i64(r, 0, ACCOUNT_BY_NAME_ID), &verified));
+		if (!verified)
+			return refused(rq, true, false, NULL);
+	}
 	TRY(log_signin(rq, id.name, db_get_i64(r, 0, ACCOUNT_BY_NAME_ID), AUDIT_login_success));
 	session_login(rq, id.account_uuid, id.name);
 	jo_bool(res_json(rq, 200), "success", true);

@@ -2,7 +2,10 @@
 #include "api/log-action.h"
 #include "api/new-password.h"
 #include "api/routes.h"
+#include "api/send-mail.h"
 #include "api/view-user.h"
+#include "app.h"
+#include "auth/login.h"
 #include "auth/scope.h"
 #include "base/ctx.h"
 #include "base/js.h"
@@ -11,9 +14,15 @@
 #include "http/field.h"
 #include "http/response.h"
 #include "model/account.h"
+#include "model/invite.h"
+#include "model/mail-code.h"
+#include "model/mail.h"
+#include "net/smtp.h"
 
 static const struct say SAY_EXISTS = { 400, "invalid_request", "The username already exists" };
 static const struct say SAY_EMAIL = { 400, "message", "The email address already exists" };
+static const struct say SAY_NO_EMAIL = { 400, "invalid_request", "Email address is required" };
+static const struct say SAY_BAD_EMAIL = { 400, "invalid_request", "Invalid email address" };
 static const struct say SAY_INVITE = { 400, "invalid_request", "Cannot create non-invited user" };
 
 static const struct field SIGNUP[] = {
@@ -29,23 +38,39 @@ static const struct field SIGNUP[] = {
 static enum err_kind
 check_invitation(struct req *rq)
 {
-	const struct str        code = js_str(rq->body, "invite_code");
-	const struct db_result *r;
+	struct invite i;
 
 	if (!rq->c->conf->feature_invite_only_user_creation)
 		return ERR_NONE;
-	TRY(db_exec(rq->c, STMT_TEAM_INVITE_EXISTS, DB_ARGS(db_strn(code.p == NULL ? STR("") : code)), &r));
-	return db_get_bool(r, 0, 0) ? ERR_NONE : err_say(rq->c, ERR_BAD_INPUT, &SAY_INVITE);
+	TRY(invite_find(rq->c, &rq->app->login->secrets, js_str(rq->body, "invite_code"), 0, &i));
+	return i.id != 0 ? ERR_NONE : err_say(rq->c, ERR_BAD_INPUT, &SAY_INVITE);
+}
+
+/* Whoever shows the code of an invitation that went to his address reads mail there. Else a mail asks him to confirm it. */
+static enum err_kind
+verify(struct req *rq, int64_t id, const struct user_new *u, bool *is_verified)
+{
+	const struct secrets *s = &rq->app->login->secrets;
+	struct mail           m = { .kind = MAIL_CONFIRM, .to = u->email, .user = u->name, .life_s = CONFIRM_LIFE_S };
+
+	TRY(invite_verifies(rq->c, s, js_str(rq->body, "invite_code"), id, is_verified));
+	if (*is_verified)
+		return ERR_NONE;
+	TRY(mail_code_make(rq->c, s, &(struct mail_code_new){ .account_id = id, .purpose = MAIL_PURPOSE_CONFIRM, .address = u->email, .life_s = CONFIRM_LIFE_S },
+	                   &m.code, &m.until_ms));
+	return mail_queue(rq->c, s, &m);
 }
 
 static enum err_kind
 api_signup(struct req *rq)
 {
 	struct ctx     *c = rq->c;
-	struct user_new u = { .name = js_str(rq->body, "username"), .email = js_str(rq->body, "email"), .password_hash = rq->prepared };
+	struct user_new u = { .name = js_str(rq->body, "username"), .email = js_str(rq->body, "email"), .password_hash = rq->prepared,
+		                        .is_unverified = c->conf->feature_mailing };
 	const struct db_result *r;
 	const char     *uuid;
 	json_t         *meta = js_object(c);
+	bool            is_verified = true;
 	int64_t         id;
 	enum err_kind   e;
 
@@ -65,6 +90,12 @@ api_signup(struct req *rq)
 		jo_strn(meta, "email", u.email);
 	jo_strn(meta, "username", u.name);
 	TRY(log_action(rq, AUDIT_user_create, id, 0, meta));
+	if (c->conf->feature_mailing)
+		TRY(verify(rq, id, &u, &is_verified));
+	if (!is_verified) {
+		jo_bool(res_json(rq, 200), "awaiting_verification", true);
+		return ERR_NONE;
+	}
 	/* From here on the caller is the new user. */
 	rq->ident = (struct identity){ .kind = IDENTITY_USER, .name = str_dup(c->mem, u.name), .account_uuid = uuid, .scopes = SCOPE_DIRECT };
 	rq->facts.caller_id = id;
@@ -78,6 +109,13 @@ prepare(struct req *rq)
 {
 	if (strcmp(rq->c->conf->authentication_type, "Database") != 0)
 		return err_set(rq->c, ERR_NOT_FOUND, "accounts are kept elsewhere");
+	if (rq->c->conf->feature_mailing) {
+		if (js_str(rq->body, "email").n == 0)
+			return err_say(rq->c, ERR_BAD_INPUT, &SAY_NO_EMAIL);
+		if (!smtp_address_ok(js_str(rq->body, "email")))
+			return err_say(rq->c, ERR_BAD_INPUT, &SAY_BAD_EMAIL);
+		TRY(send_mail_limit(rq, js_str(rq->body, "email"), NULL));
+	}
 	return new_password_prepare(rq);
 }
 

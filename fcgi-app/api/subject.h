@@ -5,11 +5,12 @@
 
 struct route;
 struct subject {
-	const char *holds;            /* a path of the API belongs to the first subject whose text it holds */
-	const char *tag, *description; /* Quay's names: generated clients have a class for each; several rows may have one tag */
+	const char *holds; /* a path of the API belongs to the first subject whose text it holds */
+	const char *tag,
+	    *description; /* Quay's names: generated clients have a class for each; several rows may have one tag */
 };
 extern const struct subject SUBJECTS[];
-extern const size_t         SUBJECT_COUNT;
+extern const size_t SUBJECT_COUNT;
 
 #define SUBJECT_PREFIX "/api/v1/"
 

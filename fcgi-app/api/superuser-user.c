@@ -19,6 +19,8 @@
 #include "http/field.h"
 #include "http/response.h"
 #include "model/account.h"
+#include "model/mail-code.h"
+#include "model/mail.h"
 #include "model/user.h"
 #include "oci/name.h"
 
@@ -100,6 +102,17 @@ prepare_create(struct req *rq)
 }
 
 static enum err_kind
+ask_address(struct req *rq, int64_t id, struct str name, struct str email)
+{
+	const struct secrets *s = &rq->app->login->secrets;
+	struct mail           m = { .kind = MAIL_CONFIRM, .to = email, .user = name, .life_s = CONFIRM_LIFE_S };
+
+	TRY(mail_code_make(rq->c, s, &(struct mail_code_new){ .account_id = id, .purpose = MAIL_PURPOSE_CONFIRM, .address = email, .life_s = CONFIRM_LIFE_S },
+	                   &m.code, &m.until_ms));
+	return mail_queue(rq->c, s, &m);
+}
+
+static enum err_kind
 api_su_user_create(struct req *rq)
 {
 	struct ctx             *c = rq->c;
@@ -112,6 +125,8 @@ api_su_user_create(struct req *rq)
 	json_t                 *o;
 
 	TRY(oci_namespace_check(c, name));
+	if (email.n == 0 && c->conf->feature_mailing)
+		return err_say(c, ERR_BAD_INPUT, &SAY_EMAIL);
 	if (email.n > 0 && !email_is_valid(email))
 		return err_say(c, ERR_BAD_INPUT, &SAY_EMAIL);
 	e = db_exec(c, STMT_USER_CREATE,
@@ -126,6 +141,8 @@ api_su_user_create(struct req *rq)
 	jo_strn(o, "username", name);
 	jo_str(o, "superuser", rq->facts.caller_name);
 	TRY(log_action(rq, AUDIT_user_create, db_get_i64(r, 0, USER_CREATE_ID), 0, o));
+	if (c->conf->feature_mailing)
+		TRY(ask_address(rq, db_get_i64(r, 0, USER_CREATE_ID), name, email));
 	TRY(secret_password_put(c, &rq->app->login->secrets.application, NULL, str_of(m->password), &encrypted));
 	o = res_json(rq, 200);
 	jo_strn(o, "username", name);

@@ -1,9 +1,12 @@
 /* Teams of an organization: roles, members, what they may do in which repositories. */
 #include "api/log-action.h"
 #include "api/routes.h"
+#include "api/send-mail.h"
 #include "api/view-account.h"
 #include "api/view-organization.h"
 #include "api/view-permission.h"
+#include "app.h"
+#include "auth/login.h"
 #include "auth/scope.h"
 #include "base/arena.h"
 #include "base/ctx.h"
@@ -13,7 +16,10 @@
 #include "http/decide.h"
 #include "http/field.h"
 #include "http/response.h"
+#include "model/invite.h"
+#include "model/mail-code.h"
 #include "model/team.h"
+#include "net/smtp.h"
 
 enum account_kind { ACCOUNT_USER = 1, ACCOUNT_ORGANIZATION, ACCOUNT_ROBOT };
 
@@ -137,7 +143,7 @@ add_invites(struct req *rq, int64_t team_id, json_t *members)
 {
 	const struct db_result *r;
 
-	TRY(db_exec(rq->c, STMT_TEAM_INVITES, DB_ARGS(db_i64(team_id)), &r));
+	TRY(db_exec(rq->c, STMT_TEAM_INVITES, DB_ARGS(db_i64(team_id), db_i64(TEAM_INVITE_LIFE_S * 1000)), &r));
 	for (int i = 0; i < r->rows; i++) {
 		const char *address = db_get_str(r, i, TEAM_INVITES_ADDRESS);
 		if (!db_is_null(r, i, TEAM_INVITES_PERSON0)) {
@@ -184,7 +190,48 @@ check_synced(struct req *rq, const struct team *t, bool is_robot)
 	                   "Cannot call this method on an auth-synced team");
 }
 
-enum { M_ID = TEAM_MEMBER_LOAD_PERSON0, M_NAME, M_KIND };
+enum { M_ID = TEAM_MEMBER_LOAD_PERSON0, M_NAME, M_KIND, M_EMAIL };
+
+/* Somebody who is not in the organization yet is asked. */
+static bool
+needs_invitation(const struct req *rq)
+{
+	const struct conf *cf = rq->c->conf;
+
+	return cf->feature_mailing && cf->feature_require_team_invite && db_get_i64(rq->load, 0, M_KIND) == ACCOUNT_USER &&
+	       !db_get_bool(rq->load, 0, TEAM_MEMBER_LOAD_IS_IN_ORGANIZATION);
+}
+
+static enum err_kind
+prepare_member(struct req *rq)
+{
+	const struct str address = db_get_strn(rq->load, 0, M_EMAIL);
+
+	return needs_invitation(rq) && smtp_address_ok(address) ? send_mail_limit(rq, address, NULL) : ERR_NONE;
+}
+
+static enum err_kind
+invite_member(struct req *rq, const struct team *t)
+{
+	const struct str address = db_get_strn(rq->load, 0, M_EMAIL);
+	const char *name = db_get_str(rq->load, 0, M_NAME);
+	json_t *log = js_object(rq->c);
+
+	TRY(invite_make(rq->c, &rq->app->login->secrets,
+	                &(struct invite_new){ .team_id = t->id,
+	                                      .account_id = db_get_i64(rq->load, 0, M_ID),
+	                                      .inviter_id = rq->facts.caller_id,
+	                                      .address = smtp_address_ok(address) ? address : STR0,
+	                                      .team = t->name,
+	                                      .organization = str_dup(rq->c->mem, rq->ns),
+	                                      .inviter = rq->facts.caller_name }));
+	jo_str(log, "user", name);
+	jo_str(log, "member", name);
+	jo_str(log, "team", t->name);
+	TRY(log_action(rq, AUDIT_org_invite_team_member, rq->facts.namespace_id, 0, log));
+	view_member(rq->load, 0, M_ID, true, res_json(rq, 200));
+	return ERR_NONE;
+}
 
 static enum err_kind
 api_team_member_put(struct req *rq)
@@ -201,6 +248,8 @@ api_team_member_put(struct req *rq)
 	if (is_robot && db_get_i64(rq->load, 0, TEAM_MEMBER_LOAD_PERSON_OWNER_ID) != rq->facts.namespace_id)
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
 		                   "Cannot add robot %s under namespace %.*s", name, STRF(rq->ns));
+	if (needs_invitation(rq))
+		return invite_member(rq, &t);
 	TRY(db_exec(rq->c, STMT_TEAM_ADD_MEMBER, DB_ARGS(db_i64(t.id), db_i64(db_get_i64(rq->load, 0, M_ID))),
 	            &r));
 	if (r->affected == 0)
@@ -226,8 +275,9 @@ api_team_member_delete(struct req *rq)
 	if (name == NULL)
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_MESSAGE,
 		                   "The user does not belong to team '%s'", t.name);
-	TRY(db_exec(rq->c, STMT_TEAM_INVITE_REMOVE, DB_ARGS(db_i64(t.id), db_i64(id)), &r));
+	TRY(db_exec(rq->c, STMT_TEAM_INVITE_REMOVE, DB_ARGS(db_i64(t.id), db_i64(id), db_null()), &r));
 	if (r->affected > 0) {
+		TRY(invite_note_remove(rq->c, t.id, id));
 		jo_str(log, "user", rq->facts.caller_name);
 		jo_str(log, "team", t.name);
 		jo_str(log, "member", name);
@@ -257,8 +307,7 @@ api_team_permissions(struct req *rq)
 #define ADMIN   .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_NS_ADMIN, .flags = ROUTE_SU_FULL, .scope = SCOPE_ORG_ADMIN, .rate = RATE_API_WRITE, .tx = TX_WRITE
 #define LIST_BYTES (16 << 20)
 
-/* Invitations (FEATURE_MAILING) and groups of login services (FEATURE_TEAM_SYNCING) are not built: without rows they answer
- * as with their feature switched off. */
+/* Groups of login services (FEATURE_TEAM_SYNCING) are not built: without rows they answer as with their feature switched off. */
 const struct route API_TEAM_ROUTES[] = {
 	{ .id = "updateOrganizationTeam", .methods = HTTP_PUT, .path = TEAM, ADMIN, .load = STMT_TEAM_LOAD, .bind = team_bind, .body = PUT,
 	  .run = api_team_put, .doc = "Makes a team, or changes its role and description." },
@@ -268,7 +317,8 @@ const struct route API_TEAM_ROUTES[] = {
 	  .perm = PERM_NS_TEAM, .flags = ROUTE_SU_FULL | ROUTE_SU_READ, .scope = SCOPE_ORG_ADMIN, .rate = RATE_API_READ, .load = STMT_TEAM_LOAD,
 	  .bind = team_bind, .mem_bytes = LIST_BYTES, .run = api_team_members, .doc = "Members of a team." },
 	{ .id = "updateOrganizationTeamMember", .methods = HTTP_PUT, .path = TEAM "/members/<name:membername>", ADMIN, .load = STMT_TEAM_MEMBER_LOAD,
-	  .bind = team_member_bind, .run = api_team_member_put, .doc = "Adds a user or a robot of the organization." },
+	  .bind = team_member_bind, .prepare = prepare_member, .run = api_team_member_put,
+	  .doc = "Adds a user or a robot of the organization, or invites a user." },
 	{ .id = "deleteOrganizationTeamMember", .methods = HTTP_DELETE, .path = TEAM "/members/<name:membername>", ADMIN,
 	  .load = STMT_TEAM_MEMBER_LOAD, .bind = team_member_bind, .run = api_team_member_delete, .doc = "Removes a member, or takes an invitation back." },
 	{ .id = "getOrganizationTeamPermissions", .methods = HTTP_GET | HTTP_HEAD, .path = TEAM "/permissions", .proto = PROTO_API, .auth = AUTH_API,

@@ -157,7 +157,7 @@ api_ui_robots(struct req *rq)
 #define READS .methods = HTTP_GET | HTTP_HEAD, .proto = PROTO_API, .auth = AUTH_API, .rate = RATE_API_READ, .query = UI_QUERY, .mem_bytes = 8 << 20
 #define ONE   "/api/v1/ui/namespace/<name:namespace>"
 const struct route API_UI_NAMESPACE_ROUTES[] = {
-	{ .id = "uiNamespaces", .path = "/api/v1/ui/namespaces", READS, .perm = PERM_USER_READ, .scope = SCOPE_USER_READ, .flags = ROUTE_SU_READ | ROUTE_INTERNAL,
+	{ .id = "uiNamespaces", .path = "/api/v1/ui/namespaces", READS, .perm = PERM_USER_READ, .scope = SCOPE_USER_READ | SCOPE_USER_ADMIN, .flags = ROUTE_SU_READ | ROUTE_INTERNAL,
 	  .load = STMT_UI_NAMESPACES_LOAD, .bind = bind_namespaces, .run = api_ui_namespaces, .doc = "Namespaces of the caller, or all, by name, with counts." },
 	{ .id = "uiMembers", .path = ONE "/members", READS, .perm = PERM_NS_ADMIN, .scope = SCOPE_ORG_ADMIN, .flags = ROUTE_SU_READ | ROUTE_INTERNAL,
 	  .load = STMT_UI_MEMBERS_LOAD, .bind = bind_names, .run = api_ui_members, .doc = "People of an organization by name." },

@@ -2,6 +2,7 @@
 #include "api/log-action.h"
 #include "api/new-password.h"
 #include "api/routes.h"
+#include "api/send-mail.h"
 #include "api/view-user.h"
 #include "app.h"
 #include "auth/login.h"
@@ -14,7 +15,10 @@
 #include "db/db.h"
 #include "http/field.h"
 #include "http/response.h"
+#include "model/mail-code.h"
+#include "model/mail.h"
 #include "model/user.h"
+#include "net/smtp.h"
 
 static const struct say SAY_WINDOW = { 400, "invalid_request", "Invalid tag expiration" };
 static const struct say SAY_SOLE_ADMIN = { 400, "invalid_request", "Cannot delete the account" };
@@ -83,15 +87,25 @@ one(struct req *rq, const char *name, json_t *v)
 	return o;
 }
 
+/* Tells the person what happened to the account. */
 static enum err_kind
-change_password(struct req *rq, const char **uuid)
+tell(struct req *rq, enum mail_kind kind, const struct profile *p)
+{
+	if (!rq->c->conf->feature_mailing || p->email == NULL || !smtp_address_ok(str_of(p->email)))
+		return ERR_NONE;
+	return mail_queue(rq->c, &rq->app->login->secrets, &(struct mail){ .kind = kind, .to = str_of(p->email), .user = str_of(p->name) });
+}
+
+static enum err_kind
+change_password(struct req *rq, const struct profile *p, const char **uuid)
 {
 	if (rq->prepared == NULL)
 		return ERR_NONE;
 	TRY(user_change_password(rq->c, rq->facts.caller_id, rq->prepared, uuid));
 	if (rq->ident.kind == IDENTITY_USER)
 		session_login(rq, *uuid, rq->facts.caller_name);
-	return log_action(rq, AUDIT_account_change_password, rq->facts.caller_id, 0, NULL);
+	TRY(log_action(rq, AUDIT_account_change_password, rq->facts.caller_id, 0, NULL));
+	return tell(rq, MAIL_PASSWORD_CHANGED, p);
 }
 
 static enum err_kind
@@ -137,14 +151,37 @@ change_tag_window(struct req *rq)
 	return log_action(rq, AUDIT_user_change_tag_expiration, rq->facts.caller_id, 0, one(rq, "tag_expiration", json_integer(window_s)));
 }
 
+static bool
+changes_email(const struct req *rq, const struct profile *p)
+{
+	const struct str email = js_str(rq->body, "email");
+
+	return email.p != NULL && (p->email == NULL || !str_eq_c(email, p->email));
+}
+
+/* A mail asks at the new address; the account has the old one until then. */
+static enum err_kind
+ask_new_email(struct req *rq, const struct profile *p, struct str email)
+{
+	const struct secrets *s = &rq->app->login->secrets;
+	struct mail           m = { .kind = MAIL_CHANGE_EMAIL, .to = email, .user = str_of(p->name), .life_s = CHANGE_LIFE_S };
+
+	TRY(user_check_email(rq->c, p->id, email));
+	TRY(mail_code_make(rq->c, s, &(struct mail_code_new){ .account_id = p->id, .purpose = MAIL_PURPOSE_CHANGE, .address = email, .life_s = CHANGE_LIFE_S },
+	                   &m.code, &m.until_ms));
+	return mail_queue(rq->c, s, &m);
+}
+
 static enum err_kind
 change_email(struct req *rq, const struct profile *p)
 {
 	const struct str email = js_str(rq->body, "email");
 	json_t          *meta;
 
-	if (email.p == NULL || (p->email != NULL && str_eq_c(email, p->email)))
+	if (!changes_email(rq, p))
 		return ERR_NONE;
+	if (rq->c->conf->feature_mailing)
+		return ask_new_email(rq, p, email);
 	TRY(user_change_email(rq->c, p->id, email));
 	meta = js_object(rq->c);
 	jo_strn(meta, "email", email);
@@ -228,13 +265,24 @@ change_name(struct req *rq, const struct profile *p)
 }
 
 static enum err_kind
+prepare_change(struct req *rq)
+{
+	struct profile p;
+
+	profile_from_row(rq->load, 0, USER_LOAD_PROFILE0, &p);
+	if (rq->c->conf->feature_mailing && changes_email(rq, &p))
+		TRY(send_mail_limit(rq, js_str(rq->body, "email"), NULL));
+	return new_password_prepare(rq);
+}
+
+static enum err_kind
 api_user_change(struct req *rq)
 {
 	const char    *uuid = rq->ident.account_uuid;
 	struct profile p;
 
 	profile_from_row(rq->load, 0, USER_LOAD_PROFILE0, &p);
-	TRY(change_password(rq, &uuid));
+	TRY(change_password(rq, &p, &uuid));
 	TRY(change_invoicing(rq));
 	TRY(change_tag_window(rq));
 	TRY(change_email(rq, &p));
@@ -304,7 +352,7 @@ const struct route API_USER_ROUTES[] = {
 	  .load = STMT_USER_LOAD, .bind = bind_self, .run = api_user_get, .doc = "Get user information for the authenticated user." },
 	{ .id = "changeUserDetails", .methods = HTTP_PUT, .path = "/api/v1/user/", .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_USER_ADMIN,
 	  .scope = SCOPE_USER_ADMIN, .rate = RATE_API_WRITE, .flags = ROUTE_FRESH | ROUTE_INTERNAL, .load = STMT_USER_LOAD, .bind = bind_self,
-	  .prepare = new_password_prepare, .tx = TX_WRITE, .body = CHANGE, .run = api_user_change,
+	  .prepare = prepare_change, .tx = TX_WRITE, .body = CHANGE, .run = api_user_change,
 	  .doc = "Update a user's details such as password or email." },
 	{ .id = "deleteCurrentUser", .methods = HTTP_DELETE, .path = "/api/v1/user/", .proto = PROTO_API, .auth = AUTH_API, .perm = PERM_USER_ADMIN,
 	  .scope = SCOPE_USER_ADMIN, .rate = RATE_API_WRITE, .flags = ROUTE_FRESH | ROUTE_INTERNAL, .tx = TX_WRITE, .run = api_user_delete,

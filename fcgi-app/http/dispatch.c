@@ -2,6 +2,7 @@
  * handler, in its transaction → commit. Permission is decided here and nowhere else. */
 #include "http/dispatch.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "auth/bucket.h"
@@ -26,6 +27,7 @@
 #include "oci/say.h"
 
 #define TRIES 4 /* of a handler's transaction */
+#define WAKE_EVERY_US 200000
 
 /* What the state of the whole registry forbids. */
 static enum err_kind
@@ -292,6 +294,20 @@ run_in_tx(struct req *rq)
 	return e;
 }
 
+/* A resident job hears of new work, on its own and not too often; it also looks by itself. */
+static void
+wake_job(struct req *rq)
+{
+	_Atomic int64_t *last = &rq->app->woke_us;
+	const int64_t    now_us = clock_mono_us();
+	int64_t          then = atomic_load(last);
+
+	if (rq->c->wake == NULL || now_us - then < WAKE_EVERY_US || !atomic_compare_exchange_strong(last, &then, now_us))
+		return;
+	if (db_exec(rq->c, STMT_JOB_WAKE, DB_ARGS(db_str(rq->c->wake)), NULL) != ERR_NONE)
+		err_clear(rq->c);
+}
+
 /* The namespace and name that the row's facts are about. */
 static enum err_kind
 split_target(struct req *rq)
@@ -382,13 +398,16 @@ serve(struct req *rq)
 		TRY(field_read_body(rq, rq->route->body, rq->route->body_bytes != 0 ? rq->route->body_bytes : JS_API.bytes));
 	if (rq->route->prepare != NULL)
 		TRY(rq->route->prepare(rq));
-	return rq->route->tx == TX_WRITE ? run_in_tx(rq) : rq->route->run(rq);
+	TRY(rq->route->tx == TX_WRITE ? run_in_tx(rq) : rq->route->run(rq));
+	wake_job(rq);
+	return ERR_NONE;
 }
 
 void
 dispatch(struct req *rq)
 {
 	rq->c->audit_overflow = false;
+	rq->c->wake = NULL;
 	if ((rq->route->proto != PROTO_SITE && app_schema_fits(rq->app, rq->c) != ERR_NONE ? rq->c->err.kind : serve(rq)) != ERR_NONE && !rq->res.sent)
 		res_problem(rq);
 	if (!rq->res.sent)

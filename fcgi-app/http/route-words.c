@@ -81,7 +81,7 @@ void
 route_features(const struct route *rt, const char *names[ROUTE_FEATURES + 1])
 {
 	const size_t flags[ROUTE_FEATURES] = { rt->feature, rt->feature_too, rt->feature_third };
-	size_t       n = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < ROUTE_FEATURES; i++)
 		if (flags[i] != 0)
@@ -92,9 +92,11 @@ route_features(const struct route *rt, const char *names[ROUTE_FEATURES + 1])
 const char *
 field_type_words(enum field_type t)
 {
-	static const char *const TYPE[] = { [FIELD_END] = "",         [FIELD_STR] = "string",    [FIELD_INT] = "integer",
-		                            [FIELD_NUM] = "number",   [FIELD_BOOL] = "boolean",  [FIELD_OBJECT] = "object",
-		                            [FIELD_ARRAY] = "array",  [FIELD_ANY] = "" };
+	static const char *const TYPE[] = {
+		[FIELD_END] = "",        [FIELD_STR] = "string",   [FIELD_INT] = "integer",
+		[FIELD_NUM] = "number",  [FIELD_BOOL] = "boolean", [FIELD_OBJECT] = "object",
+		[FIELD_ARRAY] = "array", [FIELD_ANY] = ""
+	};
 
 	return TYPE[t];
 }

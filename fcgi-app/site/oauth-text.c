@@ -5,9 +5,8 @@
 
 #include "auth/scope.h"
 
-const char *const OAUTH_TEXT[OAUTH_LANGS][OAUTH_TEXTS] = {
-	[OAUTH_LANG_EN] = {
-		[OAUTH_TEXT_LANG] = "en",
+const char *const OAUTH_TEXT[TEXT_LANGS][OAUTH_TEXTS] = {
+	[TEXT_EN] = {
 		[OAUTH_TEXT_CONSENT_TITLE] = "Authorize %s?",
 		[OAUTH_TEXT_CONSENT_BY] = "An application of the organization %s.",
 		[OAUTH_TEXT_CONSENT_WANTS] = "It asks to do this in your name:",
@@ -22,8 +21,7 @@ const char *const OAUTH_TEXT[OAUTH_LANGS][OAUTH_TEXTS] = {
 		[OAUTH_TEXT_CANCELLED] = "Nothing was authorized. You may close this page.",
 		[OAUTH_TEXT_ASSIGNED] = "The token is assigned. The user finds it in the settings, under authorized applications.",
 	},
-	[OAUTH_LANG_KO] = {
-		[OAUTH_TEXT_LANG] = "ko",
+	[TEXT_KO] = {
 		[OAUTH_TEXT_CONSENT_TITLE] = "%s에 권한을 주시겠습니까?",
 		[OAUTH_TEXT_CONSENT_BY] = "조직 %s의 애플리케이션입니다.",
 		[OAUTH_TEXT_CONSENT_WANTS] = "사용자의 이름으로 다음 작업을 하려고 합니다.",
@@ -55,18 +53,18 @@ static const struct {
 };
 
 const char *
-oauth_scope_title(enum oauth_lang lang, unsigned bit)
+oauth_scope_title(enum text_lang lang, unsigned bit)
 {
-	for (size_t i = 0; lang == OAUTH_LANG_KO && i < SCOPE_COUNT; i++)
+	for (size_t i = 0; lang == TEXT_KO && i < SCOPE_COUNT; i++)
 		if (KOREAN[i].bit == bit)
 			return KOREAN[i].title;
 	return NULL;
 }
 
 const char *
-oauth_scope_description(enum oauth_lang lang, unsigned bit)
+oauth_scope_description(enum text_lang lang, unsigned bit)
 {
-	for (size_t i = 0; lang == OAUTH_LANG_KO && i < SCOPE_COUNT; i++)
+	for (size_t i = 0; lang == TEXT_KO && i < SCOPE_COUNT; i++)
 		if (KOREAN[i].bit == bit)
 			return KOREAN[i].description;
 	return NULL;

@@ -1,8 +1,9 @@
 /* The texts of the OAuth pages, by language. */
 #ifndef KADE_SITE_OAUTH_TEXT_H
 #define KADE_SITE_OAUTH_TEXT_H
+#include "base/text.h"
+
 enum oauth_text {
-	OAUTH_TEXT_LANG,
 	OAUTH_TEXT_CONSENT_TITLE, /* %s application */
 	OAUTH_TEXT_CONSENT_BY,    /* %s organization */
 	OAUTH_TEXT_CONSENT_WANTS,
@@ -18,9 +19,8 @@ enum oauth_text {
 	OAUTH_TEXT_ASSIGNED,
 	OAUTH_TEXTS
 };
-enum oauth_lang { OAUTH_LANG_EN, OAUTH_LANG_KO, OAUTH_LANGS };
-extern const char *const OAUTH_TEXT[OAUTH_LANGS][OAUTH_TEXTS];
+extern const char *const OAUTH_TEXT[TEXT_LANGS][OAUTH_TEXTS];
 /* Title and description of a scope in that language; the bit is one of auth/scope.h. NULL for English: SCOPES has it. */
-const char *oauth_scope_title(enum oauth_lang lang, unsigned bit);
-const char *oauth_scope_description(enum oauth_lang lang, unsigned bit);
+const char *oauth_scope_title(enum text_lang lang, unsigned bit);
+const char *oauth_scope_description(enum text_lang lang, unsigned bit);
 #endif

@@ -18,12 +18,12 @@ INSERT INTO audit_overflow (kind, namespace_id, performer_id, repository_id, ip,
 
 -- Many rows that differ in their metadata.
 -- name: audit_add_many
--- args: kind int2, namespace_id int8?, repository_id int8?, metadata text[]
+-- args: kind int2, namespace_id int8?, repository_id int8?, rows_metadata text[]
 -- cols: none
 INSERT INTO audit_log (kind, namespace_id, repository_id, metadata) SELECT $1, $2, $3, m FROM unnest($4::text[]) m;
 
 -- name: audit_add_many_overflow
--- args: kind int2, namespace_id int8?, repository_id int8?, metadata text[]
+-- args: kind int2, namespace_id int8?, repository_id int8?, rows_metadata text[]
 -- cols: none
 INSERT INTO audit_overflow (kind, namespace_id, repository_id, metadata) SELECT $1, $2, $3, m FROM unnest($4::text[]) m;
 

@@ -83,9 +83,9 @@ SELECT j.job, r.host, r.pid, r.started_ms, r.heartbeat_ms, r.ended_ms, r.exit_co
   (SELECT g.ended_ms FROM job_run g WHERE g.job = j.job AND g.exit_code = 0 ORDER BY g.started_ms DESC LIMIT 1), kade_now_ms()
 FROM j, LATERAL (SELECT * FROM job_run x WHERE x.job = j.job ORDER BY x.started_ms DESC LIMIT 1) r ORDER BY j.job;
 
--- kade-tokens. $1: how long an expired app token stays (NULL: for ever).
+-- kade-tokens. $1: how long an expired app token stays (NULL: for ever); $2: the life of an invitation.
 -- name: token_due
--- args: keep_ms int8?
+-- args: keep_ms int8?, invite_ms int8
 -- cols: backlog int8, oldest_due_ms int8?
 -- rows: one
 SELECT count(*), min(x.due_ms) FROM (
@@ -93,7 +93,9 @@ SELECT count(*), min(x.due_ms) FROM (
   UNION ALL
   (SELECT expires_ms FROM oauth_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT 10000)
   UNION ALL
-  (SELECT expires_ms FROM account_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT 10000)) x;
+  (SELECT expires_ms FROM account_code WHERE expires_ms < kade_now_ms() ORDER BY expires_ms LIMIT 10000)
+  UNION ALL
+  (SELECT created_ms + $2 FROM team_invite WHERE created_ms < kade_now_ms() - $2 ORDER BY created_ms LIMIT 10000)) x;
 
 -- name: app_token_remove_expired
 -- args: keep_ms int8, max_items int8

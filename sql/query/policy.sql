@@ -159,7 +159,7 @@ ORDER BY r.id LIMIT $3;
 -- cols: prune_repository
 -- rows: any
 SELECT r.id, r.name, n.id, n.name, n.tag_window_s * 1000 FROM repository r JOIN account n ON n.id = r.namespace_id AND n.is_enabled
-WHERE r.id > $1 AND r.state + 0 = 0 AND r.kind = 1 AND ($3::text IS NULL OR n.name = $3) AND ($4::text IS NULL OR r.name = $4) ORDER BY r.id LIMIT $2;
+WHERE r.id > $1 AND r.state = 0 AND r.kind = 1 AND ($3::text IS NULL OR n.name = $3) AND ($4::text IS NULL OR r.name = $4) ORDER BY r.id LIMIT $2;
 
 -- How far the run of a namespace has come; NULL: it is through.
 -- name: prune_task_step

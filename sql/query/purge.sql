@@ -79,7 +79,7 @@ WHERE id = ANY(ARRAY(SELECT id FROM repository WHERE namespace_id = $1 AND state
 WITH r AS (DELETE FROM account WHERE id = ANY(ARRAY(SELECT id FROM account WHERE owner_id = $1 ORDER BY id LIMIT $2)) RETURNING 1),
 t AS (DELETE FROM team WHERE id = ANY(ARRAY(SELECT id FROM team WHERE organization_id = $1 ORDER BY id LIMIT $2)) RETURNING 1),
 k AS (DELETE FROM token WHERE id = ANY(ARRAY(SELECT id FROM token WHERE account_id = $1 ORDER BY id LIMIT $2)) RETURNING 1),
-m AS (DELETE FROM namespace_blob WHERE ctid = ANY(ARRAY(SELECT ctid FROM namespace_blob WHERE namespace_id = $1 LIMIT $2)) RETURNING 1),
+m AS (DELETE FROM namespace_blob WHERE ctid = ANY(ARRAY(SELECT ctid FROM namespace_blob WHERE namespace_id = $1 ORDER BY blob_id LIMIT $2)) RETURNING 1),
 l AS (DELETE FROM quota_ledger WHERE id = ANY(ARRAY(SELECT id FROM quota_ledger WHERE namespace_id = $1 ORDER BY id LIMIT $2)) RETURNING 1),
 q AS (DELETE FROM quota_total WHERE namespace_id = $1 RETURNING 1)
 SELECT (SELECT count(*) FROM r) + (SELECT count(*) FROM t) + (SELECT count(*) FROM k) + (SELECT count(*) FROM m) + (SELECT count(*) FROM l) + (SELECT count(*) FROM q);

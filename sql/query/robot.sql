@@ -36,9 +36,9 @@ WHERE p.account_id = $2 AND r.namespace_id = $1 AND r.state <> 3 ORDER BY r.name
 
 -- name: robot_federation
 -- args: robot_id int8
--- cols: issuer text, subject text
+-- cols: issuer text, subject text, audiences text?
 -- rows: any
-SELECT issuer, subject FROM robot_federation WHERE account_id = $1 ORDER BY position;
+SELECT issuer, subject, audiences FROM robot_federation WHERE account_id = $1 ORDER BY position;
 
 -- name: robot_federation_clear
 -- args: robot_id int8
@@ -46,7 +46,8 @@ SELECT issuer, subject FROM robot_federation WHERE account_id = $1 ORDER BY posi
 DELETE FROM robot_federation WHERE account_id = $1;
 
 -- name: robot_federation_add
--- args: robot_id int8, issuers text[], subjects text[]
+-- args: robot_id int8, issuers text[], subjects text[], audiences text[]
 -- cols: none
-INSERT INTO robot_federation (account_id, issuer, subject, position)
-SELECT $1, x.issuer, x.subject, x.position::int4 FROM unnest($2::text[], $3::text[]) WITH ORDINALITY x(issuer, subject, position);
+INSERT INTO robot_federation (account_id, issuer, subject, audiences, position)
+SELECT $1, x.issuer, x.subject, NULLIF(x.audiences, ''), x.position::int4
+FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY x(issuer, subject, audiences, position);

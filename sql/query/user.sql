@@ -32,7 +32,8 @@ ORDER BY g.name;
 -- args: account_id int8, password_hash text
 -- cols: uuid text
 -- rows: at most one
-WITH n AS (DELETE FROM account_notification WHERE account_id = $1 AND kind = 'password_required')
+WITH n AS (DELETE FROM account_notification WHERE account_id = $1 AND kind = 'password_required'),
+c AS (DELETE FROM account_code WHERE account_id = $1 AND purpose = 3)
 UPDATE account SET password_hash = $2, uuid = gen_random_uuid()::text WHERE id = $1 AND kind = 1 RETURNING uuid;
 
 -- name: user_set_invoice_email
@@ -53,7 +54,14 @@ UPDATE account SET tag_window_s = $2 WHERE id = $1;
 -- name: user_set_email
 -- args: account_id int8, email text
 -- cols: none
+WITH c AS (DELETE FROM account_code WHERE account_id = $1)
 UPDATE account SET email = $2 WHERE id = $1 AND kind = 1;
+
+-- name: user_email_is_used
+-- args: account_id int8, email text
+-- cols: yes bool
+-- rows: one
+SELECT EXISTS (SELECT 1 FROM account WHERE lower(email) = lower($2) AND kind = 1 AND email IS NOT NULL AND id <> $1);
 
 -- name: user_set_metadata
 -- args: account_id int8, given_name text?, family_name text?, company text?, location text?
@@ -186,12 +194,6 @@ SELECT uuid, title, last_used_ms, created_ms, expires_ms, secret_enc FROM token 
 -- cols: title text?
 -- rows: at most one
 DELETE FROM token WHERE uuid = $2 AND account_id = $1 AND kind = 1 RETURNING title;
-
--- name: team_invite_exists
--- args: token text
--- cols: yes bool
--- rows: one
-SELECT EXISTS (SELECT 1 FROM team_invite WHERE token = $1);
 
 -- A user becomes an organization whose owner is another user: no login, no tokens, no rights of a person stay.
 -- name: user_convert

@@ -52,7 +52,7 @@ def schemas():
     found = {}
     for file in sorted(SCHEMAS.glob("*.json")):
         content = json.loads(file.read_text())
-        if file.name == "common.json":
+        if file.name == "definitions.json":
             common = content
             continue
         assert not found.keys() & content.keys(), file.name
@@ -63,7 +63,7 @@ def schemas():
 @functools.cache
 def validator(call_id, status):
     found, common = schemas()
-    resolver = jsonschema.RefResolver("", {}, store={"common.json": common})
+    resolver = jsonschema.RefResolver("", {}, store={"definitions.json": common})
     return jsonschema.Draft7Validator(found[call_id][status], resolver=resolver)
 
 

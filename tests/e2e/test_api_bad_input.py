@@ -73,7 +73,7 @@ class Raw:
 
 @pytest.fixture(scope="module")
 def world(make_stack, build):
-    stack = make_stack("lighttpd", name="bad-input", FEATURE_SUPERUSERS_FULL_ACCESS=True, FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False,
+    stack = make_stack("lighttpd", name="bad-input", FEATURE_MAILING=True, MAIL_SERVER="localhost", FEATURE_SUPERUSERS_FULL_ACCESS=True, FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False,
                        FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_AUTO_PRUNE=True, FEATURE_IMMUTABLE_TAGS=True, PERMANENTLY_DELETE_TAGS=True)
     w = test_permissions.World(stack, build)
     stack.create_robot("admin", "own")

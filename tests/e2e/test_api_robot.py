@@ -153,7 +153,8 @@ def test_federation(kade, boss, place):
     url = f"{path}/bot/federation"
     assert boss.get(url).json() == []
     entries = [{"issuer": "https://b.example.com", "subject": "repo:x"}, {"issuer": "http://a.example.com", "subject": "s"}]
-    r = boss.post(url, [{**entries[0], "audiences": ["x"]}, entries[1]])
+    entries[0]["audiences"] = ["x", "y"]
+    r = boss.post(url, [entries[0], {**entries[1], "audiences": []}])
     assert r.status_code == 200 and r.json() == entries and r.text.endswith("]\n")
     assert boss.get(url).json() == entries                                  # in the order given
     assert api.logs(kade, "create_robot_federation")[0] == (ns, boss.user, {"config": entries, "robot": "bot"})
@@ -165,6 +166,8 @@ def test_federation(kade, boss, place):
         ([entries[0], entries[0]], "Duplicate federation config entry"),
         ({"issuer": "https://x", "subject": "x"}, None),
         (["x"], None),
+        ([{**entries[0], "audiences": "x"}], None),
+        ([{**entries[0], "audiences": [1]}], "audiences must be a list of strings"),
     ):
         api.error(boss.post(url, body), 400, "invalid_request", detail)
     assert boss.get(url).json() == entries

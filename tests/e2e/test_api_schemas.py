@@ -13,12 +13,12 @@ import stack as stack_module
 from test_permissions import FOLDER, FIXED
 
 # What no test can reach: the services do not exist yet.
-UNREACHED = {"changeRepoState", "getConfigDump"}
+UNREACHED = {"changeRepoState", "getConfigDump", "retrieveExternalLoginAuthorizationUrl"}
 
 
 @pytest.fixture(scope="module")
 def kade(make_stack):
-    return make_stack("lighttpd", name="schemas", FEATURE_RATE_LIMITS=False, FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_AUTO_PRUNE=True,
+    return make_stack("lighttpd", name="schemas", FEATURE_MAILING=True, MAIL_SERVER="localhost", FEATURE_RATE_LIMITS=False, FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_AUTO_PRUNE=True,
                       FEATURE_IMAGE_PULL_STATS=True, PERMANENTLY_DELETE_TAGS=True, FEATURE_SUPERUSERS_FULL_ACCESS=True)
 
 
@@ -54,6 +54,15 @@ def org(kade, me):
     api.organization(kade, me.session, "s-org")
     api.repository(kade, "s-org/app")
     return "s-org"
+
+
+def test_invitations(kade, build, me, org):
+    guest = Checked(build, api.person(kade))
+    me(200, "PUT", f"organization/{org}/team/guests", {"role": "member"})
+    for status, method in ((204, "DELETE"), (200, "PUT")):
+        me(200, "PUT", f"organization/{org}/team/guests/members/{guest.session.user}")
+        note = guest.session.get("user/notifications").json()["notifications"][0]
+        guest(status, method, f"teaminvite/{note['metadata']['code']}")
 
 
 def test_password(kade, me):

@@ -126,8 +126,8 @@ def test_invitations_of_an_import(kade, boss, org):
     guest = api.person(kade)
     path = f"organization/{org}/team/devs"
     boss.put(path, {"role": "member"})
-    kade.sql("INSERT INTO team_invite (team_id, account_id, email, inviter_id, token) SELECT t.id, CASE WHEN x.n = 1 THEN g.id END,"
-             " CASE WHEN x.n = 2 THEN 'new@example.com' END, b.id, %s || x.n FROM team t JOIN account o ON o.id = t.organization_id, account g, account b,"
+    kade.sql("INSERT INTO team_invite (team_id, account_id, email, inviter_id, code_hash) SELECT t.id, CASE WHEN x.n = 1 THEN g.id END,"
+             " CASE WHEN x.n = 2 THEN 'new@example.com' END, b.id, (%s || x.n)::bytea FROM team t JOIN account o ON o.id = t.organization_id, account g, account b,"
              " (VALUES (1), (2)) x(n) WHERE o.name = %s AND t.name = 'devs' AND g.name = %s AND b.name = %s", secrets.token_hex(8), org, guest.user, boss.user)
     assert boss.get(f"{path}/members").json()["members"] == []
     seen = boss.get(f"{path}/members?includePending=true").json()["members"]

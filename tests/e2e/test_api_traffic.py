@@ -213,14 +213,15 @@ def run(stack, build, seconds):
         c.start()
     for c in clients:
         c.join()
-    assert not t.problems, "\n".join(t.problems[:20])
     done = sum(t.seen.values())
     granted = {c for (c, status), n in t.seen.items() if status < 300}
     print(done, "requests;", collections.Counter({s: sum(n for (_, status), n in t.seen.items() if status == s) for s in {s for _, s in t.seen}}))
     print(len(granted), "calls granted at least once; never:", sorted({c.id for c in t.calls} - granted))
-    assert done > 20 * seconds and len(granted) > 60
-    made = {"made_by_test": [t.world.values["prune_org"], t.world.values["prune_repo"]]}
-    broken = {what: found[:5] for what, sql in INVARIANTS.items() if (found := stack.sql(sql % {"made_by_test": "ARRAY['" + "','".join(made["made_by_test"]) + "']"}))}
+    stack.check_logs(new=True)
+    assert not t.problems, "\n".join(t.problems[:20])
+    assert done > CLIENTS and len(granted) > 40, "hardly anything was done"
+    made_by_test = "ARRAY['" + "','".join(t.world.values[k] for k in ("prune_org", "prune_repo")) + "']"
+    broken = {what: found[:5] for what, sql in INVARIANTS.items() if (found := stack.sql(sql % {"made_by_test": made_by_test}))}
     assert not broken, broken
     promised = collections.Counter()
     for (call, status), kind in LOGGED.items():
@@ -228,7 +229,6 @@ def run(stack, build, seconds):
     logged = t.logged() - logged_before
     assert {k: logged[k] for k in promised} == dict(promised), (logged, promised)
     breakage.audit(stack)
-    stack.check_logs(new=True)
 
 
 @pytest.fixture(scope="module")

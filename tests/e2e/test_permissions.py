@@ -67,6 +67,10 @@ class World:
             "INSERT INTO default_permission (organization_id, delegate_id, role) SELECT o.id, u.id, 1 FROM account o, account u"
             " WHERE o.name = %s AND u.name = 'p-other' RETURNING uuid", self.org)
         self.values.update(self.policy_values())
+        stack.sql("INSERT INTO team_invite (team_id, email, inviter_id, code_hash) SELECT t.id, 'invited@example.com', u.id, 'x' FROM team t JOIN account o"
+                  " ON o.id = t.organization_id, account u WHERE o.name = %s AND t.name = 'members' AND u.name = 'p-founder'", self.org)
+        stack.sql("INSERT INTO repository_email (repository_id, email) SELECT r.id, 'asked@example.com' FROM repository r JOIN account o ON o.id = r.namespace_id"
+                  " WHERE o.name = %s AND r.name = 'app'", self.org)
         self.values.update(self.image_values())
         self.take()
 
@@ -191,6 +195,7 @@ class World:
 def world(make_stack, build):
     stack = make_stack("lighttpd", name="permissions", FEATURE_SUPERUSERS_FULL_ACCESS=True, GLOBAL_READONLY_SUPER_USERS=["p-auditor"],
                        FRESH_LOGIN_TIMEOUT="1d", FEATURE_USER_LOG_ACCESS=True, FEATURE_RATE_LIMITS=False,
+                       FEATURE_MAILING=True, MAIL_SERVER="localhost",
                        FEATURE_QUOTA_MANAGEMENT=True, FEATURE_QUOTA_NOTIFICATIONS=True, FEATURE_AUTO_PRUNE=True, FEATURE_IMMUTABLE_TAGS=True)
     w = World(stack, build)
     yield w
@@ -277,6 +282,6 @@ def test_every_route_has_a_schema(build):
     known = table.schemas()[0]
     ids = {c.id for c in table.calls(build)}
     assert not ids ^ known.keys(), ids ^ known.keys()
-    common = {f"common.json#/definitions/{name}" for name in table.schemas()[1]["definitions"]}
-    used = set(re.findall(r'"(common[^"]+)"', json.dumps(table.schemas())))
+    common = {f"definitions.json#/definitions/{name}" for name in table.schemas()[1]["definitions"]}
+    used = set(re.findall(r'"(definitions\.json[^"]+)"', json.dumps(table.schemas())))
     assert used == common, used ^ common

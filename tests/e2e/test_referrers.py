@@ -76,8 +76,9 @@ def test_fallback_tag_is_merged(owner, repo, pushed):
 
 @pytest.mark.parametrize("kind", [None, "application/vnd.example.many/1+json"])
 def test_pages(owner, stack, repo, pushed, kind):
-    """More than a page of them: Link leads through all, once each; the entries of the fallback tag come with the first."""
-    n, old = 2100, oci.artifact(kind or "application/vnd.example.old")
+    """More than a page of them: Link leads through all, once each; the entries of the fallback tag come with the first
+    (where a type is asked for, not this one: the index names none)."""
+    n, old = 2100, oci.artifact("application/vnd.example.old")
     owner.push(repo, old.digest, old)
     owner.push(repo, pushed.digest.replace(":", "-"), oci.index([old]))
     stack.sql("INSERT INTO manifest (repository_id, digest, media_type, bytes, subject, artifact_type) SELECT r.id, 'sha256:' || encode(sha256((r.name || g)::bytea), 'hex'),"
@@ -88,12 +89,12 @@ def test_pages(owner, stack, repo, pushed, kind):
         assert r.status_code == 200, r.text[:300]
         digests = [m["digest"] for m in r.json()["manifests"]]
         assert len(digests) <= 1001 and ("OCI-Filters-Applied" in r.headers) == bool(kind)
-        assert (old.digest in digests) == (pages == 0)
+        assert (old.digest in digests) == (pages == 0 and not kind)
         seen, pages = seen + digests, pages + 1
         link = r.headers.get("Link", "")
         assert not link or (link.startswith(f"</v2/{repo}/referrers/{pushed.digest}?") and link.endswith('>; rel="next"'))
         path = link.partition(">")[0][1:]
-    assert pages == 3 and len(seen) == len(set(seen)) == n + 1
+    assert pages == 3 and len(seen) == len(set(seen)) == n + (not kind)
     assert owner.get(f"/v2/{repo}/referrers/{pushed.digest}?next_page=nonsense").json() == owner.get(f"/v2/{repo}/referrers/{pushed.digest}").json()
 
 

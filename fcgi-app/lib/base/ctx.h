@@ -23,6 +23,7 @@ struct ctx {
 	struct err         err;      /* the last failure */
 	int64_t            now_ms;   /* process clock at the start of this piece of work: logs, time-outs, token expiry; never stored */
 	bool               audit_overflow; /* this month's audit partition is missing: rows go to audit_overflow */
+	const char        *wake; /* channel of a job that gets work by this; told after the commit; NULL = none */
 	unsigned           statements; /* sent to the database by this piece of work */
 	char               sqlstate[6]; /* of the last failed statement; "" = none */
 	char               id[17];   /* request or run id for every log line: 16 hex digits */

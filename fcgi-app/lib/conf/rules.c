@@ -114,6 +114,23 @@ secret_text(struct load *l, const char *key)
 		conf_note(l->rep, CONF_WARNING, key, nd->line, "shorter than 16 characters: easy to guess");
 }
 
+/* Unasked and without a server no mail is sent; asked for, it cannot be. */
+static void
+mailing(struct load *l)
+{
+	struct conf *conf = l->conf;
+	const bool has_server = is_there(l, "MAIL_SERVER", conf->mail_server);
+
+	if (!conf->feature_mailing || has_server)
+		return;
+	if (load_given(l, "FEATURE_MAILING") != NULL) {
+		needs(l, "FEATURE_MAILING", has_server, "MAIL_SERVER is missing");
+		return;
+	}
+	conf_note(l->rep, CONF_INFO, "FEATURE_MAILING", 0, "MAIL_SERVER is missing: no mail is sent");
+	conf->feature_mailing = false;
+}
+
 static void
 hosting(struct load *l)
 {
@@ -225,6 +242,7 @@ rules_check(struct load *l)
 	required(l);
 	secret_text(l, "SECRET_KEY");
 	secret_text(l, "DATABASE_SECRET_KEY");
+	mailing(l);
 	hosting(l);
 	accounts(l);
 	tags(l);

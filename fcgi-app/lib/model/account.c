@@ -39,7 +39,7 @@ account_make_user(struct ctx *c, const struct user_new *u, int64_t *id, const ch
 		hashed = hash;
 	}
 	TRY(taken_or(c, db_exec(c, STMT_USER_CREATE,
-	                        DB_ARGS(db_strn(u->name), db_strn(u->email), db_str(hashed), db_bool(true),
+	                        DB_ARGS(db_strn(u->name), db_strn(u->email), db_str(hashed), db_bool(!u->is_unverified),
 	                                db_i64(c->conf->default_tag_expiration_s)),
 	                        &r)));
 	if (r->rows == 0)

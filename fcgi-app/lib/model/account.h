@@ -1,6 +1,7 @@
 /* Users, organizations, robots and tokens as the first-user call and the command line make them. */
 #ifndef KADE_MODEL_ACCOUNT_H
 #define KADE_MODEL_ACCOUNT_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "auth/credential.h"
@@ -13,6 +14,7 @@ struct user_new {
 	struct str name, email; /* email p == NULL: none */
 	struct str password;    /* p == NULL: cannot log in by password */
 	const char *password_hash; /* of a password that was checked before; goes before `password` */
+	bool is_unverified; /* the address is to be confirmed */
 };
 /* Checks name, e-mail and password by their rules, hashes, inserts. ERR_CONFLICT when name or e-mail is taken. */
 enum err_kind account_make_user(struct ctx *c, const struct user_new *u, int64_t *id, const char **uuid) MUST_CHECK;

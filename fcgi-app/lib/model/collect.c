@@ -72,14 +72,20 @@ collect_tags(struct ctx *c, int64_t max_items, struct collected *out)
 	const struct db_result *r;
 
 	TRY(db_begin(c, DB_TX_DEFAULT));
-	TRY(db_exec(c, STMT_GC_TAGS_TAKE,
-	            DB_ARGS(db_i64(push_window_ms(c)), db_i64(max_items), db_bool(c->conf->feature_immutable_tags && !c->conf->feature_immutable_tags_can_expire)),
-	            &r));
+	TRY(db_exec(
+	    c, STMT_GC_TAGS_TAKE,
+	    DB_ARGS(db_i64(push_window_ms(c)), db_i64(max_items),
+	            db_bool(c->conf->feature_immutable_tags && !c->conf->feature_immutable_tags_can_expire)),
+	    &r));
 	gone_tags(c, r, &g, out);
 	if (g.n > 0) {
-		TRY(db_queue(c, STMT_GC_TAGS_MARK,
-		             DB_ARGS(array_of(g.manifests, g.n), array_of(g.ended, g.n), db_i64(push_window_ms(c))), NULL));
-		TRY(db_queue(c, STMT_GC_TAGS_DROP_PULLS, DB_ARGS(array_of(g.repositories, g.n), db_str_array(g.names, (size_t)g.n)), NULL));
+		TRY(db_queue(
+		    c, STMT_GC_TAGS_MARK,
+		    DB_ARGS(array_of(g.manifests, g.n), array_of(g.ended, g.n), db_i64(push_window_ms(c))),
+		    NULL));
+		TRY(db_queue(c, STMT_GC_TAGS_DROP_PULLS,
+		             DB_ARGS(array_of(g.repositories, g.n), db_str_array(g.names, (size_t)g.n)),
+		             NULL));
 	}
 	TRY(db_commit(c));
 	out->selected = r->rows;
@@ -107,7 +113,8 @@ collect_manifests(struct ctx *c, int64_t max_items, struct collected *out)
 	int64_t *by_fate[FATE_LATER + 1], n[FATE_LATER + 1] = { 0 };
 
 	TRY(db_begin(c, DB_TX_DEFAULT));
-	TRY(db_exec(c, STMT_GC_MANIFESTS_LOCK, DB_ARGS(window, db_i64(max_items), db_i64(MORE_MANIFESTS)), &locked));
+	TRY(db_exec(c, STMT_GC_MANIFESTS_LOCK, DB_ARGS(window, db_i64(max_items), db_i64(MORE_MANIFESTS)),
+	            &locked));
 	out->selected = locked->rows;
 	if (locked->rows == 0) {
 		db_rollback(c);
@@ -115,7 +122,8 @@ collect_manifests(struct ctx *c, int64_t max_items, struct collected *out)
 	}
 	const struct db_arg ids = array_of(column(c, locked, GC_MANIFESTS_LOCK_ID), locked->rows);
 	TRY(db_exec(c, STMT_GC_MANIFESTS_BUSY, DB_ARGS(ids), &busy));
-	TRY(db_exec(c, STMT_GC_MANIFESTS_CHOOSE, DB_ARGS(ids, array_of(column(c, busy, GC_MANIFESTS_BUSY_ID), busy->rows), window), &r));
+	TRY(db_exec(c, STMT_GC_MANIFESTS_CHOOSE,
+	            DB_ARGS(ids, array_of(column(c, busy, GC_MANIFESTS_BUSY_ID), busy->rows), window), &r));
 	for (int f = 0; f <= FATE_LATER; f++)
 		by_fate[f] = ARENA_ARRAY(c->mem, int64_t, (size_t)r->rows + 1);
 	for (int i = 0; i < r->rows; i++) {
@@ -123,7 +131,8 @@ collect_manifests(struct ctx *c, int64_t max_items, struct collected *out)
 		by_fate[f][n[f]++] = db_get_i64(r, i, GC_MANIFESTS_CHOOSE_ID);
 	}
 	if (n[FATE_HELD] > 0)
-		TRY(db_queue(c, STMT_GC_MANIFESTS_UNMARK, DB_ARGS(array_of(by_fate[FATE_HELD], n[FATE_HELD])), NULL));
+		TRY(db_queue(c, STMT_GC_MANIFESTS_UNMARK, DB_ARGS(array_of(by_fate[FATE_HELD], n[FATE_HELD])),
+		             NULL));
 	if (n[FATE_GONE] > 0)
 		TRY(drop_manifests(c, by_fate[FATE_GONE], n[FATE_GONE]));
 	TRY(db_commit(c));
@@ -137,7 +146,9 @@ static enum err_kind
 release(struct ctx *c, const struct db_result *gone, struct collected *out)
 {
 	const size_t rows = (size_t)gone->rows + 1;
-	int64_t *namespaces = ARENA_ARRAY(c->mem, int64_t, rows), *repositories = ARENA_ARRAY(c->mem, int64_t, rows), *blobs = ARENA_ARRAY(c->mem, int64_t, rows);
+	int64_t *namespaces = ARENA_ARRAY(c->mem, int64_t, rows),
+	        *repositories = ARENA_ARRAY(c->mem, int64_t, rows),
+	        *blobs = ARENA_ARRAY(c->mem, int64_t, rows);
 	size_t n = 0;
 
 	for (int i = 0; i < gone->rows; i++) {
@@ -148,21 +159,25 @@ release(struct ctx *c, const struct db_result *gone, struct collected *out)
 		repositories[n] = db_get_i64(gone, i, GC_LINKS_DELETE_REPOSITORY_ID);
 		blobs[n++] = db_get_i64(gone, i, GC_LINKS_DELETE_BLOB_ID);
 	}
-	return quota_release(c, &(struct quota_removed){ .namespace_ids = namespaces, .repository_ids = repositories, .blob_ids = blobs, .n = n });
+	return quota_release(
+	    c, &(struct quota_removed){
+	           .namespace_ids = namespaces, .repository_ids = repositories, .blob_ids = blobs, .n = n });
 }
 
 /* Inside of the transaction that locked the links. */
 static enum err_kind
 drop_links(struct ctx *c, const struct db_result *links, struct collected *out)
 {
-	const struct db_arg repositories = array_of(column(c, links, 0), links->rows), blobs = array_of(column(c, links, 1), links->rows);
+	const struct db_arg repositories = array_of(column(c, links, 0), links->rows),
+	                    blobs = array_of(column(c, links, 1), links->rows);
 	const struct db_result *locked, *gone, *r;
 
 	TRY(db_exec(c, STMT_GC_BLOBS_LOCK, DB_ARGS(repositories, blobs), &locked));
 	const struct db_arg free = array_of(column(c, locked, GC_BLOBS_LOCK_ID), locked->rows);
 	TRY(db_exec(c, STMT_GC_LINKS_DELETE, DB_ARGS(repositories, blobs, free), &gone));
 	TRY(release(c, gone, out));
-	TRY(db_queue(c, STMT_GC_BLOBS_DELETE, DB_ARGS(free, db_i64(c->conf->kade_object_retention_s * 1000)), &r));
+	TRY(db_queue(c, STMT_GC_BLOBS_DELETE, DB_ARGS(free, db_i64(c->conf->kade_object_retention_s * 1000)),
+	             &r));
 	TRY(db_commit(c));
 	out->changed = gone->rows;
 	out->blobs = db_get_i64(r, 0, GC_BLOBS_DELETE_BLOBS);

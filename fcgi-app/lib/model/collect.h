@@ -11,7 +11,7 @@ struct collected {
 	int64_t selected; /* rows that were due */
 	int64_t changed;  /* rows that are due no longer: removed, or found to be needed */
 	int64_t tags, manifests, links, blobs;
-	int64_t bytes;    /* of the blobs: their objects have tombstones now */
+	int64_t bytes; /* of the blobs: their objects have tombstones now */
 };
 
 /* Ends tags whose time has passed. selected 0: nothing is left; so below. */
@@ -23,5 +23,6 @@ enum err_kind collect_manifests(struct ctx *c, int64_t max_items, struct collect
 /* Idle links; membership and ledger of their namespaces; blobs without a link, whose objects get tombstones. */
 enum err_kind collect_links(struct ctx *c, int64_t max_items, struct collected *out) MUST_CHECK;
 /* All links of a repository that is being emptied and has no manifest any more. */
-enum err_kind collect_links_of(struct ctx *c, int64_t repository_id, int64_t max_items, struct collected *out) MUST_CHECK;
+enum err_kind collect_links_of(struct ctx *c, int64_t repository_id, int64_t max_items,
+                               struct collected *out) MUST_CHECK;
 #endif

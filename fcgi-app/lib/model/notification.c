@@ -144,15 +144,22 @@ take_webhook(struct ctx *c, const json_t *config, json_t *out)
 	return ERR_NONE;
 }
 
-/* Mails need addresses that somebody confirmed; until mails are sent nobody can. */
+/* Mails about a repository need an address that somebody confirmed for it. */
 static enum err_kind
-take_email(struct ctx *c, const struct notification_new *n)
+take_email(struct ctx *c, const struct notification_new *n, json_t *out)
 {
+	const struct str address = js_str(n->config, "email");
+	const struct db_result *r;
+
 	if (n->of == NOTIFICATION_NAMESPACE)
 		return c->conf->feature_mailing ? ERR_NONE : err_say_fmt(c, ERR_BAD_INPUT, &SAY, "Unknown notification method 'email'");
-	if (js_str(n->config, "email").n == 0)
+	if (address.n == 0)
 		return err_say_fmt(c, ERR_BAD_INPUT, &SAY, "Missing e-mail address");
-	return err_say_fmt(c, ERR_BAD_INPUT, &SAY, "The specified e-mail address is not authorized to receive notifications for this repository");
+	TRY(db_exec(c, STMT_REPOSITORY_EMAIL_IS_CONFIRMED, DB_ARGS(db_i64(n->repository_id), db_strn(address)), &r));
+	if (!db_get_bool(r, 0, 0) || !c->conf->feature_mailing)
+		return err_say_fmt(c, ERR_BAD_INPUT, &SAY, "The specified e-mail address is not authorized to receive notifications for this repository");
+	jo_strn(out, "email", address);
+	return ERR_NONE;
 }
 
 static enum err_kind
@@ -161,7 +168,7 @@ take_config(struct ctx *c, const struct notification_new *n, json_t *out)
 	if (str_eq(n->method, STR("quay_notification")))
 		return take_target(c, n, out);
 	if (str_eq(n->method, STR("email")))
-		return take_email(c, n);
+		return take_email(c, n, out);
 	if (str_eq(n->method, STR("webhook")))
 		return take_webhook(c, n->config, out);
 	if (str_eq(n->method, STR("slack"))) {

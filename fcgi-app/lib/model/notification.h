@@ -14,6 +14,7 @@ enum notification_of { NOTIFICATION_REPOSITORY, NOTIFICATION_NAMESPACE };
 struct notification_new {
 	enum notification_of of;
 	int64_t              namespace_id;   /* targets in the interface belong to it */
+	int64_t              repository_id;  /* 0: of a namespace. Whose confirmed addresses count */
 	struct str           event, method;
 	const json_t        *config, *event_config; /* objects */
 };

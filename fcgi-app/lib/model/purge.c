@@ -106,8 +106,9 @@ none_if_held(struct ctx *c, enum err_kind e, const struct db_result *r, bool *is
 enum err_kind
 purge_repository(struct ctx *c, int64_t id, int64_t max_items, struct purge_slice *out)
 {
-	static enum err_kind (*const STEPS[])(struct ctx *, int64_t, int64_t, struct purge_slice *) = { drop_uploads, drop_tags, drop_manifests, drop_links,
-		                                                                                         drop_counts };
+	static enum err_kind (*const STEPS[])(struct ctx *, int64_t, int64_t, struct purge_slice *) = {
+		drop_uploads, drop_tags, drop_manifests, drop_links, drop_counts
+	};
 	const struct db_result *r = NULL;
 
 	for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
@@ -136,7 +137,9 @@ purge_next_namespace(struct ctx *c, int64_t after_id, int64_t *id)
 	const struct db_result *r;
 
 	TRY(db_exec(c, STMT_PURGE_NAMESPACE_NEXT,
-	            DB_ARGS(db_i64(after_id), db_i64(c->conf->namespace_gc_grace_period_seconds * 1000), grace_names(c)), &r));
+	            DB_ARGS(db_i64(after_id), db_i64(c->conf->namespace_gc_grace_period_seconds * 1000),
+	                    grace_names(c)),
+	            &r));
 	*id = r->rows > 0 ? db_get_i64(r, 0, PURGE_NAMESPACE_NEXT_ID) : 0;
 	return ERR_NONE;
 }

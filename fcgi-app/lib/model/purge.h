@@ -24,11 +24,13 @@ struct purge_slice {
 enum err_kind purge_next_repository(struct ctx *c, int64_t after_id, int64_t *id) MUST_CHECK;
 /* One slice of a deleted repository: what is left of uploads, tags, manifests, links, counts, the row, in this order.
  * n.changed 0 and not is_gone: somebody else holds rows of it, another run goes on. */
-enum err_kind purge_repository(struct ctx *c, int64_t id, int64_t max_items, struct purge_slice *out) MUST_CHECK;
+enum err_kind purge_repository(struct ctx *c, int64_t id, int64_t max_items,
+                               struct purge_slice *out) MUST_CHECK;
 
 /* The deleted namespace after the given id whose grace is over; *id = 0: none. */
 enum err_kind purge_next_namespace(struct ctx *c, int64_t after_id, int64_t *id) MUST_CHECK;
 /* One slice: its repositories are marked for deletion, and when they are gone robots, teams, tokens, quota, the account. *changed 0
  * and not *is_gone: repositories are still to be emptied. */
-enum err_kind purge_namespace(struct ctx *c, int64_t id, int64_t max_items, int64_t *changed, bool *is_gone) MUST_CHECK;
+enum err_kind purge_namespace(struct ctx *c, int64_t id, int64_t max_items, int64_t *changed,
+                              bool *is_gone) MUST_CHECK;
 #endif

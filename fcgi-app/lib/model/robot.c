@@ -122,10 +122,13 @@ robot_delete(struct ctx *c, int64_t owner_id, const char *name)
 }
 
 enum err_kind
-robot_set_federation(struct ctx *c, int64_t robot_id, const struct str *issuers, const struct str *subjects,
-                     size_t n)
+robot_set_federation(struct ctx *c, int64_t robot_id, const struct robot_issuers *f)
 {
+	static const struct robot_issuers NOBODY = { 0 };
+
+	if (f == NULL)
+		f = &NOBODY;
 	TRY(db_queue(c, STMT_ROBOT_FEDERATION_CLEAR, DB_ARGS(db_i64(robot_id)), NULL));
 	return db_exec(c, STMT_ROBOT_FEDERATION_ADD,
-	               DB_ARGS(db_i64(robot_id), db_str_array(issuers, n), db_str_array(subjects, n)), NULL);
+	               DB_ARGS(db_i64(robot_id), db_str_array(f->issuers, f->n), db_str_array(f->subjects, f->n), db_str_array(f->audiences, f->n)), NULL);
 }

@@ -42,7 +42,11 @@ enum err_kind robot_get(struct ctx *c, const struct secrets *s, const struct rob
 enum err_kind robot_create(struct ctx *c, const struct secrets *s, const struct robot_new *n,
                            int64_t *id) MUST_CHECK;
 enum err_kind robot_delete(struct ctx *c, int64_t owner_id, const char *name) MUST_CHECK;
-/* Replaces the list of issuers and subjects by these (n = 0: none). */
-enum err_kind robot_set_federation(struct ctx *c, int64_t robot_id, const struct str *issuers,
-                                   const struct str *subjects, size_t n) MUST_CHECK;
+struct robot_issuers {
+	struct str *issuers, *subjects;
+	struct str *audiences; /* a JSON list; empty: any */
+	size_t n;
+};
+/* Replaces whose tokens a robot may exchange by these; NULL: none. */
+enum err_kind robot_set_federation(struct ctx *c, int64_t robot_id, const struct robot_issuers *f) MUST_CHECK;
 #endif

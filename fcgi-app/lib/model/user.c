@@ -82,6 +82,17 @@ user_change_password(struct ctx *c, int64_t user_id, const char *hash, const cha
 }
 
 enum err_kind
+user_check_email(struct ctx *c, int64_t user_id, struct str email)
+{
+	const struct db_result *r;
+
+	if (!email_is_valid(email))
+		return err_say(c, ERR_BAD_INPUT, &SAY_EMAIL_INVALID);
+	TRY(db_exec(c, STMT_USER_EMAIL_IS_USED, DB_ARGS(db_i64(user_id), db_strn(email)), &r));
+	return db_get_bool(r, 0, 0) ? err_say(c, ERR_BAD_INPUT, &SAY_EMAIL_USED) : ERR_NONE;
+}
+
+enum err_kind
 user_change_email(struct ctx *c, int64_t user_id, struct str email)
 {
 	enum err_kind e;

@@ -27,6 +27,8 @@ void profile_from_row(const struct db_result *r, int row, int first_col, struct 
 enum err_kind user_change_password(struct ctx *c, int64_t user_id, const char *hash, const char **uuid) MUST_CHECK;
 /* ERR_BAD_INPUT "E-mail address already used", or for a text that is none. */
 enum err_kind user_change_email(struct ctx *c, int64_t user_id, struct str email) MUST_CHECK;
+/* May the user have this address? As user_change_email(), and nothing is changed. */
+enum err_kind user_check_email(struct ctx *c, int64_t user_id, struct str email) MUST_CHECK;
 /* The user and his robots are called new_name. ERR_BAD_INPUT when it is taken or no name. */
 enum err_kind user_rename(struct ctx *c, int64_t user_id, const char *old_name, struct str new_name) MUST_CHECK;
 /* A user or organization ends: disabled and renamed at once, its repositories are collected later. ERR_NOT_FOUND when it is

@@ -21,7 +21,7 @@ built_in_values(void **state)
 	assert_int_equal(cf->app_specific_token_expiration_s, -1);
 	assert_int_equal(cf->expired_app_specific_token_gc_s, 86400);
 	assert_true(cf->feature_anonymous_access);
-	assert_false(cf->feature_mailing); /* not built yet: off although the table says true */
+	assert_false(cf->feature_mailing); /* off without a server, although the table says true */
 	assert_int_equal(cf->kade_sendfile, CONF_SENDFILE_NONE);
 	assert_int_equal(cf->kade_token_algorithm, CONF_TOKEN_ES256);
 	assert_string_equal(cf->base_url, "http://registry.example.com");
@@ -268,12 +268,12 @@ features_for_the_interface(void **state)
 {
 	struct world *w = *state;
 	const struct conf *cf =
-	    load(w, "FEATURE_NEVER_HEARD_OF: 7\nFEATURE_PUBLIC_CATALOG: true\nFEATURE_MAILING: true\n");
+	    load(w, "FEATURE_NEVER_HEARD_OF: 7\nFEATURE_PUBLIC_CATALOG: true\nFEATURE_MAILING: true\nMAIL_SERVER: mail.example.com\n");
 
 	assert_no_errors(w);
 	assert_int_equal(json_integer_value(json_object_get(cf->features, "NEVER_HEARD_OF")), 7);
 	assert_true(json_is_true(json_object_get(cf->features, "PUBLIC_CATALOG")));
-	assert_true(json_is_false(json_object_get(cf->features, "MAILING")));
+	assert_true(json_is_true(json_object_get(cf->features, "MAILING")));
 	assert_string_equal(json_string_value(json_object_get(cf->features, "LISTEN_IP_VERSION")), "IPv4");
 }
 
