@@ -14,7 +14,7 @@ full_parts()
 	local file
 	echo unit
 	echo plans
-	for file in tests/doctor/test_*.py tests/e2e/test_*.py tests/api/test_*.py tests/web/test_*.py; do
+	for file in tests/doctor/test_*.py tests/e2e/test_*.py tests/race/test_*.py tests/api/test_*.py tests/web/test_*.py; do
 		[ ! -e "$top/$file" ] || echo "$file"
 	done
 	for file in "$top"/tests/fuzz/f-*.c; do
@@ -31,6 +31,7 @@ fingerprint()
 	unit)        paths="$PRODUCT tests/unit" ;;
 	plans)       paths="sql tests/bench fcgi-app/lib" ;;
 	fuzz-*)      paths="fcgi-app/lib fcgi-app/http tests/fuzz/f-${1#fuzz-}.c tests/fuzz/seed/${1#fuzz-} configure.ac" ;;
+	tests/race/*) paths="$PRODUCT tests/race $(cd "$top" && ls tests/e2e/*.py | grep -v /test_)" ;;
 	tests/e2e/*) paths="$PRODUCT $1 $(cd "$top" && ls tests/e2e/*.py | grep -v /test_) tests/api" ;;
 	*)           paths="$PRODUCT ${1%/*}" ;;
 	esac
