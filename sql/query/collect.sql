@@ -85,18 +85,20 @@ WITH RECURSIVE seed AS MATERIALIZED (
 down(id) AS (
   SELECT id FROM seed
   UNION
-  SELECT r.id FROM down d JOIN manifest s ON s.id = d.id JOIN manifest r ON r.repository_id = s.repository_id AND r.subject = s.digest
-  WHERE (r.idle_since_ms IS NULL OR r.idle_since_ms <= kade_now_ms() - $1) AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = r.id)
-    AND NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = r.id)),
+  SELECT r.id FROM down d CROSS JOIN LATERAL (
+    SELECT r.id, r.idle_since_ms FROM manifest s CROSS JOIN LATERAL (
+      SELECT x.id, x.idle_since_ms FROM manifest x WHERE x.repository_id = s.repository_id AND x.subject = s.digest OFFSET 0) r WHERE s.id = d.id OFFSET 0) r
+  WHERE (r.idle_since_ms IS NULL OR r.idle_since_ms <= kade_now_ms() - $1) AND (SELECT true FROM tag t WHERE t.manifest_id = r.id LIMIT 1) IS NULL
+    AND (SELECT true FROM manifest_child c WHERE c.child_id = r.id LIMIT 1) IS NULL),
 up(id) AS (
   SELECT id FROM seed
   UNION
   SELECT x.id FROM up u, LATERAL (
     SELECT c.manifest_id AS id FROM manifest_child c WHERE c.child_id = u.id
     UNION ALL
-    SELECT s.id FROM manifest m JOIN manifest s ON s.repository_id = m.repository_id AND s.digest = m.subject
+    SELECT s.id FROM manifest m CROSS JOIN LATERAL (SELECT y.id FROM manifest y WHERE y.repository_id = m.repository_id AND y.digest = m.subject OFFSET 0) s
     WHERE m.id = u.id AND m.subject IS NOT NULL AND NOT m.is_removed) x
-  WHERE NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = u.id) AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = x.id)),
+  WHERE (SELECT true FROM tag t WHERE t.manifest_id = u.id LIMIT 1) IS NULL AND (SELECT true FROM tag t WHERE t.manifest_id = x.id LIMIT 1) IS NULL),
 more AS MATERIALIZED (
   SELECT m.id FROM manifest m WHERE m.id = ANY(ARRAY(
     (SELECT id FROM down WHERE id NOT IN (SELECT id FROM seed) LIMIT $3) UNION (SELECT id FROM up WHERE id NOT IN (SELECT id FROM seed) LIMIT 256)))
