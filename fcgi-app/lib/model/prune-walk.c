@@ -7,6 +7,7 @@
 #include "oci/label.h"
 
 #define ARENA_HASH_MEM (rules->mem)
+#define HASH_FUNCTION  HASH_FNV /* uthash's own default falls through cases without saying so: clang warns */
 #include <uthash.h>
 
 #define GROUPS_MAX 50000
