@@ -28,8 +28,8 @@ static const struct say SAY_SUPERUSER = { 400, "invalid_request",
 static const struct say SAY_NO_ADDRESS = { 400, "invalid_request", "The user has no e-mail address" };
 
 static const struct field RECOVERY[] = {
-	F_STR("email", F_REQUIRED, .doc = "The user's email address."),
-	F_STR("recaptcha_response", F_NULL,
+	F_STR("email", F_REQUIRED, .max = 255, .doc = "The user's email address."),
+	F_STR("recaptcha_response", F_NULL, .max = 8192,
 	      .doc = "The (may be disabled) recaptcha response code for verification."),
 	F_END
 };

@@ -60,7 +60,8 @@ log_pull(struct req *rq, const struct manifest_row *m, struct str reference, boo
 	buf_puts(&meta, "}");
 	return pull_log_add(rq->c, rq->app->pulls,
 	                    &(struct pull_row){ .namespace_id = rq->facts.namespace_id, .performer_id = rq->facts.caller_id,
-	                                        .repository_id = rq->facts.repository_id, .manifest_id = m->id, .ip = rq->remote_addr,
+	                                        .repository_id = rq->facts.repository_id, .manifest_id = m->id, .token_id = rq->facts.token_id,
+	                                        .ip = rq->remote_addr,
 	                                        .metadata = buf_str(&meta), .tag = by_digest ? STR0 : reference });
 }
 

@@ -56,11 +56,12 @@ SELECT kade_audit_partition(m) FROM (SELECT DISTINCT (extract(epoch FROM date_tr
 
 -- Rows of pulls that a process has collected. age_ms: how long each has waited there. '' and 0 stand for NULL.
 -- name: audit_inbox_add
--- args: age_ms int8[], kind int2, namespace_ids int8[], performer_ids int8[], repository_ids int8[], ips text[], metadata text[], manifest_ids int8[], tags text[]
+-- args: age_ms int8[], kind int2, namespace_ids int8[], performer_ids int8[], repository_ids int8[], ips text[], details text[], manifest_ids int8[], tags text[], token_ids int8[]
 -- cols: none
-INSERT INTO audit_inbox (at_ms, kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name)
-SELECT kade_now_ms() - u.age_ms, $2, u.ns, NULLIF(u.performer, 0), u.repo, NULLIF(u.ip, ''), u.metadata, u.manifest, NULLIF(u.tag, '')
-FROM unnest($1::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::int8[], $9::text[]) u(age_ms, ns, performer, repo, ip, metadata, manifest, tag);
+INSERT INTO audit_inbox (at_ms, kind, namespace_id, performer_id, repository_id, ip, metadata, manifest_id, tag_name, token_id)
+SELECT kade_now_ms() - u.age_ms, $2, u.ns, NULLIF(u.performer, 0), u.repo, NULLIF(u.ip, ''), u.metadata, u.manifest, NULLIF(u.tag, ''), NULLIF(u.token, 0)
+FROM unnest($1::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::int8[], $9::text[], $10::int8[])
+  u(age_ms, ns, performer, repo, ip, metadata, manifest, tag, token);
 
 -- Files pulls: rows of the inbox go into the log's partitions, into the pull statistics when $2, and into the times of last use
 -- of accounts and tokens when $3. Those only go forward.

@@ -221,7 +221,7 @@ def test_tokens(jobs):
     make_tokens(stack, 600, 2)                              # more than a slice
     make_tokens(stack, 1, 0.5)                              # expired, but still shown
     make_tokens(stack, 1, -1)
-    stack.sql("INSERT INTO account_code (account_id, code_hash, purpose, expires_ms) SELECT id, decode(md5(e::text), 'hex'), 1, kade_now_ms() + e"
+    stack.sql("INSERT INTO account_code (account_id, code_hash, purpose, new_email, expires_ms) SELECT id, decode(md5(e::text), 'hex'), 1, 'a@example.com', kade_now_ms() + e"
               " FROM account, unnest(ARRAY[-1000, 100000]) e WHERE name = 'admin'")
     out = jobs.run("kade-tokens", "--dry-run").stdout
     assert "due: 601" in out
@@ -627,10 +627,13 @@ def test_last_used(jobs, client):
     stack.sql("UPDATE account SET last_accessed_ms = 1000 WHERE name = %s", user)
     assert c.get(f"/v2/{user}/app/manifests/v1").status_code == 200
     assert seen() == 1000                                    # the bearer token is no login
+    waiting = lambda: stack.sql("SELECT 1 FROM audit_inbox i JOIN account a ON a.id = i.performer_id WHERE a.name = %s", user)
+    until(waiting, what="the pull in the inbox")
     jobs.run("kade-audit")
     assert seen() >= first
     later = stack.sql("SELECT kade_now_ms() + 3600000")[0][0]
     stack.sql("UPDATE account SET last_accessed_ms = %s WHERE name = %s", later, user)
     assert c.get(f"/v2/{user}/app/manifests/v1").status_code == 200
+    until(waiting, what="the pull in the inbox")
     jobs.run("kade-audit")
     assert seen() == later

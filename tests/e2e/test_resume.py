@@ -202,10 +202,12 @@ class Memory:
         self.most, self.samples, self.stop = {}, 0, threading.Event()
 
     def run(self):
-        while not self.stop.wait(0.2):
+        while True:
             for pid in processes(self.stack):
                 self.most[pid] = max(self.most.get(pid, 0), pss_kib(pid))
             self.samples += 1
+            if self.stop.wait(0.2):
+                return
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.run)

@@ -26,7 +26,7 @@ postgres_start()
 			unix_socket_directories = '$dir'
 			fsync = off
 			full_page_writes = off
-			max_connections = 200
+			max_connections = 600
 			shared_buffers = 64MB
 			log_min_messages = warning
 			log_lock_waits = on

@@ -22,7 +22,7 @@
 #define STACK_BYTES ((size_t)256 << 10)
 
 struct slot { /* a row; its texts lie one after another in the batch's */
-	int64_t  namespace_id, performer_id, repository_id, manifest_id, at_us;
+	int64_t  namespace_id, performer_id, repository_id, manifest_id, token_id, at_us;
 	uint32_t ip, metadata, tag; /* lengths */
 };
 struct batch {
@@ -80,7 +80,7 @@ pull_log_free(struct pull_log *l)
 /* ------------------------------------------------------------------------------------------------ writing */
 
 struct columns { /* the arguments of audit_inbox_add */
-	int64_t    *age_ms, *namespace_id, *performer_id, *repository_id, *manifest_id;
+	int64_t    *age_ms, *namespace_id, *performer_id, *repository_id, *manifest_id, *token_id;
 	struct str *ip, *metadata, *tag;
 };
 
@@ -92,6 +92,7 @@ columns_make(struct arena *mem, size_t n, struct columns *x)
 	x->performer_id = ARENA_ARRAY(mem, int64_t, n);
 	x->repository_id = ARENA_ARRAY(mem, int64_t, n);
 	x->manifest_id = ARENA_ARRAY(mem, int64_t, n);
+	x->token_id = ARENA_ARRAY(mem, int64_t, n);
 	x->ip = ARENA_ARRAY(mem, struct str, n);
 	x->metadata = ARENA_ARRAY(mem, struct str, n);
 	x->tag = ARENA_ARRAY(mem, struct str, n);
@@ -105,7 +106,8 @@ insert(struct ctx *c, const struct columns *x, size_t first, size_t n)
 	                           DB_ARGS(db_i64_array(x->age_ms + first, n), db_i32(AUDIT_pull_repo), db_i64_array(x->namespace_id + first, n),
 	                                   db_i64_array(x->performer_id + first, n), db_i64_array(x->repository_id + first, n),
 	                                   db_str_array(x->ip + first, n), db_str_array(x->metadata + first, n),
-	                                   db_i64_array(x->manifest_id + first, n), db_str_array(x->tag + first, n)),
+	                                   db_i64_array(x->manifest_id + first, n), db_str_array(x->tag + first, n),
+	                                   db_i64_array(x->token_id + first, n)),
 	                           NULL);
 	if (e == ERR_NONE)
 		return db_commit(c);
@@ -126,6 +128,7 @@ columns_fill(const struct batch *b, struct columns *x)
 		x->performer_id[i] = s->performer_id;
 		x->repository_id[i] = s->repository_id;
 		x->manifest_id[i] = s->manifest_id;
+		x->token_id[i] = s->token_id;
 		x->ip[i] = (struct str){ p, s->ip };
 		p += s->ip;
 		x->metadata[i] = (struct str){ p, s->metadata };
@@ -279,7 +282,7 @@ take(struct pull_log *l, const struct pull_row *r, bool *wake)
 	if (ok) {
 		char *p = b->text + b->used;
 		b->slots[b->n++] = (struct slot){ .namespace_id = r->namespace_id, .performer_id = r->performer_id, .repository_id = r->repository_id,
-			                          .manifest_id = r->manifest_id, .at_us = clock_mono_us(), .ip = (uint32_t)r->ip.n,
+			                          .manifest_id = r->manifest_id, .token_id = r->token_id, .at_us = clock_mono_us(), .ip = (uint32_t)r->ip.n,
 			                          .metadata = (uint32_t)r->metadata.n, .tag = (uint32_t)r->tag.n };
 		put(put(put(p, r->ip), r->metadata), r->tag);
 		b->used += bytes;
@@ -292,9 +295,10 @@ take(struct pull_log *l, const struct pull_row *r, bool *wake)
 enum err_kind
 pull_log_add(struct ctx *c, struct pull_log *l, const struct pull_row *r)
 {
-	int64_t        age_ms = 0, ns = r->namespace_id, performer = r->performer_id, repo = r->repository_id, manifest = r->manifest_id;
+	int64_t        age_ms = 0, ns = r->namespace_id, performer = r->performer_id, repo = r->repository_id, manifest = r->manifest_id,
+	               token = r->token_id;
 	struct str     ip = r->ip, metadata = r->metadata, tag = r->tag;
-	struct columns one = { &age_ms, &ns, &performer, &repo, &manifest, &ip, &metadata, &tag };
+	struct columns one = { &age_ms, &ns, &performer, &repo, &manifest, &token, &ip, &metadata, &tag };
 	bool           wake = false;
 
 	if (l == NULL || !take(l, r, &wake))

@@ -19,6 +19,7 @@ struct pull_log;
 
 struct pull_row { /* kind: pull_repo. Texts are borrowed during the call */
 	int64_t    namespace_id, performer_id, repository_id, manifest_id; /* performer 0 = anonymous */
+	int64_t    token_id; /* that the caller came with; 0 = none */
 	struct str ip, metadata; /* metadata: a JSON object */
 	struct str tag;          /* empty: pulled by digest */
 };
