@@ -102,7 +102,7 @@ FROM prune_policy p WHERE p.namespace_id = $1 AND (p.repository_id IS NULL OR p.
 -- rows: any
 SELECT t.id, t.name, t.start_ms, t.is_immutable, CASE WHEN $5 THEN GREATEST(
   (SELECT p.last_ms FROM tag_pull p WHERE p.repository_id = $1 AND p.tag_name = t.name),
-  (SELECT p.last_ms FROM manifest m JOIN manifest_pull p ON p.repository_id = $1 AND p.digest = m.digest WHERE m.id = t.manifest_id)) END, t.released_ms
+  (SELECT p.last_ms FROM manifest_pull p WHERE p.repository_id = $1 AND p.digest = (SELECT m.digest FROM manifest m WHERE m.id = t.manifest_id))) END, t.released_ms
 FROM tag t WHERE t.repository_id = $1 AND t.ended_ms IS NULL AND t.start_ms <= $2 AND (t.start_ms < $2 OR t.name > $3)
   AND (t.expires_ms IS NULL OR t.expires_ms > kade_now_ms())
 ORDER BY t.start_ms DESC, t.name LIMIT $4;
