@@ -291,7 +291,8 @@ run_in_tx(struct req *rq)
 			TRY(decide(rq));
 		}
 	}
-	return e;
+	/* Made anew and deleted again under each try: nothing was changed, and the caller may ask again. */
+	return is_gone(rq, e) ? err_set(c, ERR_CONFLICT, "what the request names is being deleted; try again") : e;
 }
 
 /* A resident job hears of new work, on its own and not too often; it also looks by itself. */
