@@ -248,7 +248,8 @@ class Stack:
     def kill_children(self, pool, sig=signal.SIGKILL):
         killed = self.children(pool)
         for pid in killed:
-            os.kill(pid, sig)
+            with contextlib.suppress(ProcessLookupError):   # several may kill at once
+                os.kill(pid, sig)
         return killed
 
     # -- looking inside
