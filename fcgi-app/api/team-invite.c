@@ -68,7 +68,6 @@ api_invite_put(struct req *rq)
 {
 	const char *address = str_dup(rq->c->mem, req_capture(rq, "email"));
 	struct team t;
-	json_t *o;
 
 	TRY(team_of(rq, &t));
 	TRY(invite_make(rq->c, &rq->app->login->secrets,
@@ -79,11 +78,7 @@ api_invite_put(struct req *rq)
 	                                      .organization = str_dup(rq->c->mem, rq->ns),
 	                                      .inviter = rq->facts.caller_name }));
 	TRY(log_invite(rq, AUDIT_org_invite_team_member, &t));
-	o = res_json(rq, 200);
-	jo_str(o, "email", address);
-	jo_str(o, "kind", "invite");
-	jo_take(o, "avatar", view_avatar(AVATAR_USER, address, address));
-	jo_bool(o, "invited", true);
+	view_team_invite(res_json(rq, 200), address);
 	return ERR_NONE;
 }
 

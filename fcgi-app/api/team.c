@@ -150,11 +150,7 @@ add_invites(struct req *rq, int64_t team_id, json_t *members)
 			view_member(r, i, TEAM_INVITES_PERSON0, true, ja_object(members));
 			continue;
 		}
-		json_t *o = ja_object(members);
-		jo_str(o, "email", address);
-		jo_str(o, "kind", "invite");
-		jo_take(o, "avatar", view_avatar(AVATAR_USER, address, address));
-		jo_bool(o, "invited", true);
+		view_team_invite(ja_object(members), address);
 	}
 	return ERR_NONE;
 }

@@ -25,6 +25,15 @@ view_user_ref(const struct user_ref *u)
 	return o;
 }
 
+void
+view_team_invite(json_t *o, const char *address)
+{
+	jo_str(o, "email", address);
+	jo_str(o, "kind", "invite");
+	jo_take(o, "avatar", view_avatar(AVATAR_USER, address, address));
+	jo_bool(o, "invited", true);
+}
+
 const char *
 view_email(const char *email)
 {

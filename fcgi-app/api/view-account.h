@@ -21,6 +21,10 @@ struct user_ref {
 /* {"name", "kind": "user", "is_robot", "avatar", "is_org_member"?}: robots are of kind "user", too. */
 json_t *view_user_ref(const struct user_ref *u);
 
+/* Fills a new member of a team's list: somebody who was invited by address and has no account. {"email", "kind": "invite", "avatar",
+ * "invited"}. */
+void view_team_invite(json_t *o, const char *address);
+
 /* An address as it may be shown: "" for a placeholder, which is none. */
 const char *view_email(const char *email);
 #endif
