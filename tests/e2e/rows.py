@@ -25,7 +25,7 @@ class Call:
         self.permission, self.features = item["x-permission"], item.get("x-features", [])
         self.is_fresh = item.get("x-requires-fresh-login", False)
         self.scopes = [s["oauth"][0] for s in item["security"] if s.get("oauth")]
-        form = re.escape(self.path.rstrip("/")).replace(re.escape("{repository}"), "[^/]+(?:/[^/]+)+")
+        form = re.escape(self.path.rstrip("/")).replace(re.escape("{repository}"), "[^/]+(?:(?:/|%2[Ff])[^/]+)+")   # its slash may be escaped
         self.form = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", form))
         self.literals = sum(not s.startswith("{") for s in self.path.split("/"))
 
