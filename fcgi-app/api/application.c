@@ -18,8 +18,9 @@
 #define LIST_MEM_BYTES (8 << 20)
 static const struct say SAY_RESERVED = { 400, "invalid_request", "Application name is reserved for bootstrap token provisioning" };
 
+/* An application has a name, so that the consent page can say who asks (Differs: Quay takes an application without a name). */
 static const struct field CREATE[] = {
-	F_STR("name", F_TEXT, F_REQUIRED, .max = 255, .doc = "The name of the application."),
+	F_STR("name", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .doc = "The name of the application."),
 	F_STR("redirect_uri", .max = 2048, .doc = "The URI for the application's OAuth redirect."),
 	F_STR("application_uri", .max = 2048, .doc = "The URI for the application's homepage."),
 	F_STR("description", F_TEXT, .max = 16384, .doc = "The human-readable description for the application."),
@@ -27,7 +28,7 @@ static const struct field CREATE[] = {
 	F_END
 };
 static const struct field UPDATE[] = {
-	F_STR("name", F_TEXT, F_REQUIRED, .max = 255, .doc = "The name of the application."),
+	F_STR("name", F_TEXT, F_REQUIRED, .min = 1, .max = 255, .doc = "The name of the application."),
 	F_STR("redirect_uri", F_REQUIRED, .max = 2048, .doc = "The URI for the application's OAuth redirect."),
 	F_STR("application_uri", F_REQUIRED, .max = 2048, .doc = "The URI for the application's homepage."),
 	F_STR("description", F_TEXT, .max = 16384, .doc = "The human-readable description for the application."),

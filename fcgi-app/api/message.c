@@ -41,7 +41,7 @@ api_messages(struct req *rq)
 static enum err_kind
 api_message_create(struct req *rq)
 {
-	const json_t *m = json_object_get(rq->body, "message");
+	json_t *m = json_object_get(rq->body, "message");
 
 	TRY(field_check(rq, m, INNER));
 	TRY(db_exec(rq->c, STMT_MESSAGE_ADD, DB_ARGS(db_strn(js_str(m, "content")), db_strn(js_str(m, "severity")), db_strn(js_str(m, "media_type"))), NULL));

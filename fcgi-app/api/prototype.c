@@ -153,8 +153,8 @@ find_team(struct req *rq, struct str name, int64_t *id)
 static enum err_kind
 api_prototype_create(struct req *rq)
 {
-	const json_t *delegate = json_object_get(rq->body, "delegate"),
-	             *activating = json_object_get(rq->body, "activating_user");
+	json_t *delegate = json_object_get(rq->body, "delegate"),
+	       *activating = json_object_get(rq->body, "activating_user");
 	const struct str name = js_str(delegate, "name");
 	const enum role role = role_of(js_str(rq->body, "role"));
 	int64_t activating_id = 0, account_id = 0, team_id = 0;

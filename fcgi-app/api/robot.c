@@ -146,7 +146,6 @@ robot_prepare(struct req *rq)
 		return ERR_NONE;
 	}
 	TRY(field_check(rq, root, CREATE));
-	field_clean(rq, root, CREATE);
 	rq->body = root;
 	return ERR_NONE;
 }

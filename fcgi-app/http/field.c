@@ -88,11 +88,25 @@ check_choice(struct req *rq, const json_t *v, const struct field *f)
 	return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_INVALID, "%s is not one of [%s]", shown(rq, v), buf_cstr(&b));
 }
 
+static void
+clean(struct req *rq, json_t *object, const struct field *fields)
+{
+	for (const struct field *f = fields; f->name != NULL; f++) {
+		const json_t *v = f->is_text ? json_object_get(object, f->name) : NULL;
+		if (!json_is_string(v))
+			continue;
+		const struct str was = { json_string_value(v), json_string_length(v) }, is = text_clean(rq->c->mem, was);
+		if (!str_eq(was, is))
+			json_object_set_new(object, f->name, json_stringn(is.p, is.n));
+	}
+}
+
 enum err_kind
-field_check(struct req *rq, const json_t *object, const struct field *fields)
+field_check(struct req *rq, json_t *object, const struct field *fields)
 {
 	if (!json_is_object(object))
 		return err_say_fmt(rq->c, ERR_BAD_INPUT, &SAY_INVALID, "%s is not of type 'object'", shown(rq, object));
+	clean(rq, object, fields); /* first: the bounds are those of what is kept */
 	for (const struct field *f = fields; f->name != NULL; f++) {
 		const json_t *v = json_object_get(object, f->name);
 		if (v == NULL) {
@@ -109,19 +123,6 @@ field_check(struct req *rq, const json_t *object, const struct field *fields)
 		TRY(check_choice(rq, v, f));
 	}
 	return ERR_NONE;
-}
-
-void
-field_clean(struct req *rq, json_t *object, const struct field *fields)
-{
-	for (const struct field *f = fields; f->name != NULL; f++) {
-		const json_t *v = f->is_text ? json_object_get(object, f->name) : NULL;
-		if (!json_is_string(v))
-			continue;
-		const struct str was = { json_string_value(v), json_string_length(v) }, is = text_clean(rq->c->mem, was);
-		if (!str_eq(was, is))
-			json_object_set_new(object, f->name, json_stringn(is.p, is.n));
-	}
 }
 
 enum err_kind
@@ -154,7 +155,6 @@ field_read_body(struct req *rq, const struct field *fields, size_t max_bytes)
 
 	TRY(field_read_json(rq, max_bytes, &root));
 	TRY(field_check(rq, root, fields));
-	field_clean(rq, root, fields);
 	rq->body = root;
 	return ERR_NONE;
 }

@@ -35,11 +35,8 @@ extern const struct field FIELDS_ANY[];
 enum err_kind field_read_body(struct req *rq, const struct field *fields, size_t max_bytes) MUST_CHECK;
 /* The JSON body, whatever it is: for rows whose body is no object. 415, 400. *root borrowed. */
 enum err_kind field_read_json(struct req *rq, size_t max_bytes, json_t **root) MUST_CHECK;
-/* The same check for an object inside a body. */
-enum err_kind field_check(struct req *rq, const json_t *object, const struct field *fields) MUST_CHECK;
-
-/* Normalises the members that are free text. field_read_body() does it too. */
-void field_clean(struct req *rq, json_t *object, const struct field *fields);
+/* The same check for an object inside a body. Members that are free text (F_TEXT) are normalised in it before they are checked. */
+enum err_kind field_check(struct req *rq, json_t *object, const struct field *fields) MUST_CHECK;
 
 /* Integer query parameters: a malformed one is 400 {"message": {NAME: doc}}. Ended by a NULL name. */
 struct param {

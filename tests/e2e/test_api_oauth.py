@@ -72,7 +72,8 @@ def test_application_life(kade, boss, org):
         assert api.logs(kade, kind, **ids)[0][2] == {"application_name": "second", **ids}
 
 
-@pytest.mark.parametrize("body", [{}, {"name": 1}, {"name": "x", "redirect_uri": None}, {"name": "x" * 300}, {"name": "x", "redirect_uri": "y" * 3000}])
+@pytest.mark.parametrize("body", [{}, {"name": 1}, {"name": "x", "redirect_uri": None}, {"name": "x" * 300}, {"name": "x", "redirect_uri": "y" * 3000},
+                                  {"name": ""}, {"name": "\u202e"}])         # of the last nothing is left
 def test_bad_application(kade, boss, org, body):
     api.error(boss.post(f"organization/{org}/applications", body), 400, "invalid_request")
 

@@ -224,6 +224,13 @@ class TestOrganizations:
 
 
 class TestMessages:
+    def test_text_of_a_message_is_normalised(self, stack, root):
+        mark = secrets.token_hex(6)
+        assert root.post("messages", {"message": {"content": f"{mark} \u202ee\u0301", "media_type": "text/plain", "severity": "info"}}).status_code == 201
+        m, = [m for m in root.get("messages").json()["messages"] if mark in m["content"]]
+        assert m["content"] == f"{mark} \u00e9"
+        assert root.delete(f"message/{m['uuid']}").status_code == 204
+
     def test_life_of_a_message(self, stack, root):
         text = f"maintenance <b>{secrets.token_hex(4)}</b>"
         r = root.post("messages", {"message": {"content": text, "media_type": "text/markdown", "severity": "warning"}})
